@@ -1,0 +1,26 @@
+"""Who is calling: one frozen value that guards hand to routes and routes hand to services."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+
+@dataclass(frozen=True, slots=True)
+class CurrentUser:
+    """The signed-in caller, as the database knew them when the request began."""
+
+    id: UUID
+    email: str
+    full_name: str | None
+    is_active: bool
+    role: str
+    role_rank: int
+    permissions: frozenset[str]
+    created_at: datetime
+    session_id: UUID
+    authenticated_at: datetime
+    """When the user last proved who they are in this session (`auth_time`)."""
+
+    def may(self, permission: str) -> bool:
+        """Whether the caller's role carries a permission."""
+        return permission in self.permissions

@@ -1,0 +1,145 @@
+"""What a route asks for in its signature: who may call it, the unit of work, the tools of this process.
+
+Every route states who may call it: `SignedIn`, `require("a:permission")` or `public`. An application with a route
+that states nothing does not start.
+"""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Annotated
+
+from fastapi import Depends, Request
+from fastapi.requests import HTTPConnection
+from fastapi.security import OAuth2PasswordBearer
+
+from app.auth.actor import CurrentUser
+from app.auth.passwords.pool import HashingPool
+from app.config import API_PREFIX, Settings
+from app.database import Client, Reader, Work
+from app.exceptions import InvalidRequest, NotAuthenticated, PermissionDenied
+from app.runtime import Runtime
+from app.services.sessions import find_current_user
+from app.services.tokens import TokenIssuer
+
+
+class Guard:
+    """A dependency that decides who may call a route. Subclass it for a rule of your own."""
+
+    statement: str
+    """The rule in words, as `ostiary routes` prints it."""
+
+
+class BearerToken(OAuth2PasswordBearer):
+    """Takes the access token from the Authorization header, and from nowhere else (RFC 9700, section 4.3.2)."""
+
+    async def __call__(self, request: HTTPConnection) -> str:
+        """Return the token. Raises `NotAuthenticated` without one, `InvalidRequest` for two at once (RFC 6750, 2)."""
+        headers = request.headers.getlist("authorization")
+        if len(headers) > 1:
+            raise InvalidRequest("More than one Authorization header")
+        scheme, _, token = headers[0].partition(" ") if headers else ("", "", "")
+        if scheme.lower() != "bearer" or not token.strip():
+            raise NotAuthenticated
+        return token.strip()
+
+
+bearer_token = BearerToken(tokenUrl=f"{API_PREFIX}/auth/login", description="Sign in with address and password.")
+
+
+def get_runtime(request: Request) -> Runtime:
+    """Return what this process holds."""
+    runtime: Runtime = request.app.state.runtime
+    return runtime
+
+
+class SignedInGuard(Guard):
+    """Lets in whoever has an access token whose session lives and whose account is active, at this very moment."""
+
+    statement = "signed in"
+
+    async def __call__(self, request: Request, token: Annotated[str, Depends(bearer_token)]) -> CurrentUser:
+        """Return the caller. Raises `TokenInvalid`, `TokenExpired` or `SessionEnded`."""
+        runtime, now = get_runtime(request), datetime.now(UTC)
+        claims = runtime.tokens.read_access(token, now=now)
+        return await find_current_user(runtime.database.read, claims=claims, now=now)
+
+
+class PublicGuard(Guard):
+    """Lets everybody in, and says so."""
+
+    statement = "public"
+
+    async def __call__(self) -> None:
+        """Do nothing: the statement is the point."""
+
+
+get_current_user = SignedInGuard()
+SignedIn = Annotated[CurrentUser, Depends(get_current_user)]
+"""The signed-in caller: `async def route(user: SignedIn)`."""
+
+public = PublicGuard()
+Public = Depends(public)
+"""For a route that everybody may call: `@router.get("/prices", dependencies=[Public])`."""
+
+
+class PermissionGuard(Guard):
+    """Lets in whoever is signed in and whose role carries a permission."""
+
+    def __init__(self, permission: str) -> None:
+        self.permission = permission
+        self.statement = f"permission {permission}"
+
+    async def __call__(self, user: SignedIn) -> CurrentUser:
+        """Return the caller. Raises `PermissionDenied`."""
+        if not user.may(self.permission):
+            raise PermissionDenied
+        return user
+
+
+def require(permission: str) -> PermissionGuard:
+    """Return the guard of a permission: `user: Annotated[CurrentUser, Depends(require("orders:read"))]`."""
+    return PermissionGuard(permission)
+
+
+def client_of(request: Request) -> Client:
+    """Return where a request comes from, as far as the connection itself tells."""
+    return Client(
+        address=request.client.host if request.client else None,
+        user_agent=request.headers.get("user-agent"),
+        request_id=request.scope.get("ostiary.request_id", ""),
+    )
+
+
+async def get_work(request: Request) -> AsyncIterator[Work]:
+    """Open the unit of work of this request; it is committed before the answer is sent."""
+    async with get_runtime(request).database.begin(client_of(request)) as work:
+        yield work
+
+
+async def get_reader(request: Request) -> Reader:
+    """Return the way to read without a transaction."""
+    return get_runtime(request).database.read
+
+
+async def get_hashing(request: Request) -> HashingPool:
+    """Return the threads that hash passwords."""
+    return get_runtime(request).hashing
+
+
+async def get_tokens(request: Request) -> TokenIssuer:
+    """Return what signs and reads tokens."""
+    return get_runtime(request).tokens
+
+
+async def get_settings(request: Request) -> Settings:
+    """Return the settings of this process."""
+    return get_runtime(request).settings
+
+
+# "function" scope commits between the route and its answer. FastAPI's default commits after the answer has left,
+# so that a failed commit would still be answered 200.
+WorkDep = Annotated[Work, Depends(get_work, scope="function")]
+ReaderDep = Annotated[Reader, Depends(get_reader)]
+HashingDep = Annotated[HashingPool, Depends(get_hashing)]
+TokensDep = Annotated[TokenIssuer, Depends(get_tokens)]
+SettingsDep = Annotated[Settings, Depends(get_settings)]

@@ -1,0 +1,1 @@
+"""Passwords: what is accepted, how it is stored, and how the work is kept off the event loop."""

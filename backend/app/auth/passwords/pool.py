@@ -1,0 +1,69 @@
+"""Keeps password hashing off the event loop: few threads at a lower priority, behind a queue with an end."""
+
+import asyncio
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+from app.auth.passwords.hashing import PasswordHasher
+from app.exceptions import HashingBusy
+
+Result = TypeVar("Result")
+
+_NICENESS = 10
+"""Hashing threads yield to the event loop: measured, this is what keeps other requests quick under load."""
+
+
+class HashingPool:
+    """Runs a `PasswordHasher` in threads of its own. Every hash that the application computes passes through here."""
+
+    def __init__(self, hasher: PasswordHasher, *, threads: int, queue: int) -> None:
+        self._hasher = hasher
+        self._capacity = threads + queue
+        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="hashing", initializer=_lower_priority)
+        self._lock = threading.Lock()
+        self._in_flight = 0
+        self.computed = 0
+        """How many hashes were computed so far, by `hash` and `verify` together."""
+
+    async def hash(self, password: str) -> str:
+        """Return the string to store for a password. Raises `HashingBusy` when the queue is full."""
+        return await self._run(lambda: self._hasher.hash(password))
+
+    async def verify(self, password: str, stored: str | None) -> bool:
+        """Whether the password is the stored one, with equal work when there is none. Raises `HashingBusy`."""
+        return await self._run(lambda: self._hasher.verify(password, stored))
+
+    def needs_rehash(self, stored: str) -> bool:
+        """Whether a stored hash should be replaced at this sign-in. Costs nothing."""
+        return self._hasher.needs_rehash(stored)
+
+    def close(self) -> None:
+        """Let running work end and start none that waits."""
+        self._executor.shutdown(wait=False, cancel_futures=True)
+
+    async def _run(self, work: Callable[[], Result]) -> Result:
+        """Run one piece of work. A caller that goes away gives up its place in the queue, not a running thread's."""
+        self._enter()
+        future = self._executor.submit(work)
+        future.add_done_callback(self._leave)
+        return await asyncio.wrap_future(future)
+
+    def _enter(self) -> None:
+        with self._lock:
+            if self._in_flight >= self._capacity:
+                raise HashingBusy
+            self._in_flight += 1
+            self.computed += 1
+
+    def _leave(self, _: Future[Result]) -> None:
+        with self._lock:
+            self._in_flight -= 1
+
+
+def _lower_priority() -> None:
+    """Lower the priority of the calling thread where the system knows one per thread (Linux)."""
+    if hasattr(os, "setpriority") and os.uname().sysname == "Linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)

@@ -1,0 +1,33 @@
+"""`ostiary doctor`."""
+
+import asyncio
+
+import typer
+
+from app.config import Settings
+from app.database import Database
+from app.extensions import load_extensions
+from app.migrations import expected_heads
+from app.services.examination import Finding, examine
+
+_MARKS = {"ok": "ok     ", "advice": "advice ", "fault": "FAULT  "}
+
+
+def doctor() -> None:
+    """Examine this installation. Each finding names its remedy and the OWASP ASVS 5.0 requirement behind it."""
+    settings = Settings.load()
+    heads = expected_heads(load_extensions(settings.EXTENSIONS))
+
+    async def run() -> list[Finding]:
+        database = Database(settings)
+        try:
+            return await examine(settings, database, heads)
+        finally:
+            await database.close()
+
+    findings = asyncio.run(run())
+    for finding in findings:
+        requirement = f" [ASVS {finding.requirement}]" if finding.requirement else ""
+        typer.echo(f"{_MARKS[finding.level]}{finding.text}{requirement}")
+    if any(finding.level == "fault" for finding in findings):
+        raise typer.Exit(1)

@@ -1,0 +1,54 @@
+"""The `ostiary` command and what all of its verbs share."""
+
+import os
+import sys
+from pathlib import Path
+
+import typer
+
+from app import __version__
+from app.cli import doctor as doctor_command
+from app.cli import schema, serving, users
+from app.config import ConfigurationError
+from app.exceptions import AppException
+
+cli = typer.Typer(
+    name="ostiary",
+    help="The authentication and user backend for Python.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+cli.command("serve")(serving.serve)
+cli.command("routes")(serving.routes)
+cli.command("migrate")(schema.migrate)
+cli.command("doctor")(doctor_command.doctor)
+cli.add_typer(users.cli, name="users")
+
+
+@cli.command()
+def version() -> None:
+    """Print the version."""
+    typer.echo(__version__)
+
+
+def run() -> None:
+    """Run the command. A planned refusal is one clear message and exit code 1; settings that cannot be used, 2."""
+    # Files that we make (a database, a log) are for this user alone.
+    os.umask(0o077)
+    # Extensions are found beside the place where the command is called, as `python -m` would find them.
+    sys.path.insert(0, str(Path.cwd()))
+    try:
+        cli()
+    except ConfigurationError as error:
+        typer.echo(str(error), err=True)
+        sys.exit(2)
+    except AppException as error:
+        typer.echo(_explain(error), err=True)
+        sys.exit(1)
+
+
+def _explain(error: AppException) -> str:
+    details = error.members.get("errors")
+    lines = [f"{item['pointer'].strip('/')}: {item['detail']}" for item in details] if isinstance(details, list) else []
+    return "\n".join([f"{error.message} ({error.code})", *lines])

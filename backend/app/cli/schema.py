@@ -1,0 +1,32 @@
+"""`ostiary migrate`."""
+
+import asyncio
+
+import typer
+
+from app import migrations
+from app.config import Settings
+from app.database import Database
+from app.extensions import load_extensions
+
+
+def migrate(
+    down_to: str = typer.Option(None, help="Go back to this revision instead (`base`: to nothing). Data is lost."),
+) -> None:
+    """Bring the database schema up to date: ours, and that of your extensions."""
+    settings = Settings.load()
+    extensions = load_extensions(settings.EXTENSIONS)
+
+    async def move() -> frozenset[str]:
+        database = Database(settings, patient=True)
+        try:
+            if down_to:
+                await migrations.downgrade(database, extensions, down_to)
+            else:
+                await migrations.upgrade(database, extensions)
+            return await migrations.present_heads(database)
+        finally:
+            await database.close()
+
+    heads = asyncio.run(move())
+    typer.echo(f"The schema is at {', '.join(sorted(heads)) or 'nothing'}.", err=True)

@@ -1,0 +1,72 @@
+"""`ostiary serve` and `ostiary routes`."""
+
+import asyncio
+import os
+from datetime import UTC, datetime
+
+import typer
+import uvicorn
+
+from app.config import Settings
+from app.database import Database
+from app.extensions import load_extensions
+from app.logs import configure_logging
+from app.main import create_app
+from app.migrations import expected_heads
+from app.routes import route_map
+from app.services.administrators import has_administrator, new_setup_code
+from app.services.readiness import check_readiness
+
+_GRACEFUL_SECONDS = 20
+
+
+def serve(
+    host: str = typer.Option(None, help="Address to listen on; HOST otherwise."),
+    port: int = typer.Option(None, help="Port to listen on; PORT otherwise."),
+    workers: int = typer.Option(None, help="Server processes; WORKERS otherwise."),
+) -> None:
+    """Start the server and print where to go."""
+    for name, value in (("HOST", host), ("PORT", port), ("WORKERS", workers)):
+        if value is not None:
+            os.environ[name] = str(value)
+    settings = Settings.load()
+    configure_logging(settings)
+    create_app(settings)  # Refuses here, once and clearly, rather than in every worker.
+    typer.echo(asyncio.run(_welcome(settings)), err=True)
+    uvicorn.run(
+        "app.main:create_app",
+        factory=True,
+        host=settings.HOST,
+        port=settings.PORT,
+        workers=settings.worker_count,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=_GRACEFUL_SECONDS,
+    )
+
+
+def routes() -> None:
+    """Print every route with who may call it."""
+    entries = route_map(create_app(Settings.load()))
+    width = max(len(entry.path) for entry in entries)
+    for entry in entries:
+        typer.echo(f"{entry.methods:<7} {entry.path:<{width}}  {entry.guard}")
+
+
+async def _welcome(settings: Settings) -> str:
+    """Return what the first screen says. Raises `NotReady` when the database is away or its schema is old."""
+    database = Database(settings)
+    try:
+        await check_readiness(database, expected_heads(load_extensions(settings.EXTENSIONS)))
+        administered = await has_administrator(database.read)
+    finally:
+        await database.close()
+    lines = [f"{settings.APP_NAME} ({settings.ENVIRONMENT}) is at {settings.PUBLIC_URL}"]
+    if settings.docs_enabled:
+        lines.append(f"  API document         {settings.PUBLIC_URL}/docs")
+    if not administered:
+        code = new_setup_code(settings, now=datetime.now(UTC))
+        lines.append(f"  First administrator  {settings.PUBLIC_URL}/setup#code={code}  (works once, for 24 hours)")
+    return "\n".join(lines)

@@ -1,0 +1,343 @@
+"""Settings from the environment and `.env`, checked at start.
+
+A start with a weak, known or missing secret, or with values that contradict one another, is refused with one
+message that lists every finding and its remedy. Nothing here is read at import: a door builds `Settings`.
+"""
+
+import math
+import os
+from collections import Counter
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+CommaSeparated = Annotated[list[str], NoDecode]
+"""A list that is written `a,b,c` in the environment."""
+
+KNOWN_SECRETS = frozenset(
+    {"changeme", "change-me", "secret", "secretkey", "your-secret-key", "supersecret", "test", "dev"}
+)
+MINIMUM_SECRET_BYTES = 32
+MINIMUM_SECRET_BITS = 100
+"""Estimated from how often each character occurs: 32 random hexadecimal digits have about 120."""
+
+API_PREFIX = "/api/v1"
+"""Where every route of the API lives. Said here and nowhere else."""
+LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]")
+
+
+class ConfigurationError(Exception):
+    """The settings cannot be used. The text lists every finding with its remedy, one a line, and no value."""
+
+    def __init__(self, findings: list[str]) -> None:
+        self.findings = findings
+        lines = "\n".join(f"  - {finding}" for finding in findings)
+        super().__init__(f"Ostiary cannot start: {len(findings)} finding(s) in the settings.\n{lines}")
+
+
+class SecretFileSource(EnvSettingsSource):
+    """Reads `NAME_FILE`, a path whose content is the value of NAME, as container platforms hand secrets over."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """Return the content of the file that `NAME_FILE` names, without its last line break."""
+        path = os.environ.get(f"{field_name}_FILE")
+        if path is None:
+            return None, field_name, False
+        try:
+            return Path(path).read_text(encoding="utf-8").rstrip("\r\n"), field_name, False
+        except OSError as error:
+            raise ConfigurationError(
+                [f"{field_name}_FILE: cannot be read ({error.strerror}). Name a readable file."]
+            ) from None
+
+
+class Settings(BaseSettings):
+    """Every setting, with the name it has in the environment. `docs/settings.md` is generated from this class."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True, validate_default=True
+    )
+
+    ENVIRONMENT: Literal["development", "production"] = Field(
+        "production",
+        description="`development` relaxes what only a public installation needs. When in doubt: production.",
+    )
+    APP_NAME: str = Field("Ostiary", min_length=1, max_length=60, description="Shown in the API document and on pages.")
+    HOST: str = Field("127.0.0.1", description="Address the server listens on.")
+    PORT: int = Field(8000, ge=1, le=65535, description="Port the server listens on.")
+    WORKERS: int = Field(
+        0, ge=0, le=256, description="Server processes. 0: one in development, one per processor core in production."
+    )
+    PUBLIC_URL: str = Field(
+        "",
+        description="Where users reach this server, without a path; it is the issuer of tokens. "
+        "Development: `http://127.0.0.1:PORT` when empty. Production: required, https.",
+    )
+    DATABASE_URL: SecretStr = Field(
+        SecretStr("sqlite:///ostiary.db"),
+        description="`sqlite:///file.db` or `postgresql://user:password@host/name`; the driver is chosen here.",
+    )
+    DATABASE_POOL_SIZE: int = Field(10, ge=1, le=200, description="Connections kept open by each worker.")
+    DATABASE_TIMEOUT_SECONDS: float = Field(
+        5.0, ge=0.1, le=60, description="How long one statement, or the wait for a connection, may take."
+    )
+    SECRET_KEY: SecretStr = Field(
+        description="The server secret: every key is derived from it. At least 32 random bytes: `openssl rand -base64 48`."
+    )
+    ALGORITHM: Literal["HS256"] = Field("HS256", description="How access tokens are signed.")
+    ACCESS_TOKEN_EXPIRE_MINUTES: int = Field(30, ge=1, le=1440, description="Lifetime of an access token.")
+    REFRESH_TOKEN_EXPIRE_DAYS: int = Field(
+        7, ge=1, le=365, description="A session that is not refreshed for so long ends."
+    )
+    SESSION_MAX_DAYS: int = Field(30, ge=1, le=3650, description="A session ends after so long whatever happens.")
+    REFRESH_GRACE_SECONDS: int = Field(
+        30,
+        ge=0,
+        le=300,
+        description="How long a used refresh token still gets the same child: two tabs, a lost answer.",
+    )
+    PASSWORD_MIN_LENGTH: int = Field(
+        12, ge=8, le=64, description="In code points. 15 is advised when nothing else guards."
+    )
+    ARGON2_MEMORY_KIB: int = Field(19456, ge=7168, le=4194304, description="Memory of one password hash.")
+    ARGON2_ITERATIONS: int = Field(2, ge=1, le=20, description="Passes of one password hash.")
+    HASHING_THREADS: int = Field(1, ge=1, le=64, description="Threads that hash passwords, in each worker.")
+    HASHING_QUEUE: int = Field(
+        200, ge=0, le=10000, description="Sign-ins that may wait for a hashing thread; one more is answered 503."
+    )
+    FRONTEND_URL: str = Field("http://localhost:3000", description="Your front end; its origin may call this API.")
+    ALLOWED_ORIGINS: CommaSeparated = Field(
+        default=[], description="Further origins that may call this API from a browser, separated by commas."
+    )
+    ALLOWED_HOSTS: CommaSeparated = Field(
+        default=[],
+        description="Further Host names that are served beside PUBLIC_URL's; `*.example.com` takes sub-domains.",
+    )
+    MAX_BODY_BYTES: int = Field(
+        65536, ge=1024, le=1 << 30, description="Largest request body; a route may set its own."
+    )
+    DOCS_ENABLED: bool | None = Field(
+        None, description="Swagger UI and the OpenAPI document. When not set: on in development, off in production."
+    )
+    EXTENSIONS: CommaSeparated = Field(
+        default=[], description="Your own modules with a `router`, separated by commas: `shop.api,blog.api`."
+    )
+    LOG_LEVEL: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="The least level that is logged."
+    )
+    LOG_FORMAT: Literal["auto", "json", "console"] = Field(
+        "auto", description="`auto`: readable in development, one JSON object a line in production."
+    )
+    ACCESS_LOG: bool = Field(True, description="One log line for each request.")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Say who wins: arguments, then the environment, then `NAME_FILE`, then `.env`."""
+        return init_settings, env_settings, SecretFileSource(settings_cls), dotenv_settings
+
+    @field_validator("ALLOWED_ORIGINS", "ALLOWED_HOSTS", "EXTENSIONS", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        return [part.strip().rstrip("/") for part in value.strip("[] ").replace('"', "").split(",") if part.strip()]
+
+    @field_validator("PUBLIC_URL", "FRONTEND_URL")
+    @classmethod
+    def _check_url(cls, value: str, info: ValidationInfo) -> str:
+        production = info.data.get("ENVIRONMENT", "production") == "production"
+        if info.field_name == "PUBLIC_URL" and not value:
+            if production:
+                raise ValueError(
+                    "is missing. Set it to where users reach this server, such as https://accounts.example.com"
+                )
+            return f"http://127.0.0.1:{info.data.get('PORT', 8000)}"
+        return _checked_url(value.rstrip("/"), production=production and info.field_name == "PUBLIC_URL")
+
+    @field_validator("DATABASE_URL")
+    @classmethod
+    def _check_database_url(cls, value: SecretStr) -> SecretStr:
+        scheme = value.get_secret_value().partition("://")[0].partition("+")[0]
+        if scheme not in {"sqlite", "postgresql", "postgres"}:
+            raise ValueError(
+                "begins with an unknown scheme. Use sqlite:///file.db or postgresql://user:password@host/name"
+            )
+        return value
+
+    @field_validator("SECRET_KEY")
+    @classmethod
+    def _check_secret(cls, value: SecretStr) -> SecretStr:
+        problem = secret_problem(value.get_secret_value())
+        if problem:
+            raise ValueError(f"{problem}. Make one with: openssl rand -base64 48")
+        return value
+
+    @field_validator("SESSION_MAX_DAYS")
+    @classmethod
+    def _check_session_days(cls, value: int, info: ValidationInfo) -> int:
+        idle = info.data.get("REFRESH_TOKEN_EXPIRE_DAYS")
+        if idle is not None and idle > value:
+            raise ValueError(f"is shorter than REFRESH_TOKEN_EXPIRE_DAYS ({idle}). Raise this one or lower that one")
+        return value
+
+    @field_validator("ARGON2_ITERATIONS")
+    @classmethod
+    def _check_argon2(cls, value: int, info: ValidationInfo) -> int:
+        memory = info.data.get("ARGON2_MEMORY_KIB")
+        if memory is not None and memory < _least_argon2_memory_kib(value):
+            raise ValueError(
+                f"with ARGON2_MEMORY_KIB={memory} is weaker than OWASP's least. Use 19456 KiB with 2, or 47104 KiB with 1"
+            )
+        return value
+
+    @field_validator("ALLOWED_ORIGINS")
+    @classmethod
+    def _check_origins(cls, value: list[str], info: ValidationInfo) -> list[str]:
+        production = info.data.get("ENVIRONMENT", "production") == "production"
+        for origin in value:
+            if origin != "*" and origin_of(_checked_url(origin, production=False)) != origin:
+                raise ValueError(
+                    "holds an entry with a path. An origin is scheme, host and port: https://app.example.com"
+                )
+            if origin == "*" and production:
+                raise ValueError("is '*'. List the origins of your front ends, separated by commas")
+        return value
+
+    @field_validator("ALLOWED_HOSTS")
+    @classmethod
+    def _check_hosts(cls, value: list[str], info: ValidationInfo) -> list[str]:
+        if "*" in value and info.data.get("ENVIRONMENT", "production") == "production":
+            raise ValueError("is '*'. List the host names that lead here; PUBLIC_URL's is served already")
+        if any("/" in host for host in value):
+            raise ValueError("holds a URL. Write host names only: accounts.example.com")
+        return value
+
+    @property
+    def is_production(self) -> bool:
+        """Whether everything that only development may do is switched off."""
+        return self.ENVIRONMENT == "production"
+
+    @property
+    def worker_count(self) -> int:
+        """How many server processes to start."""
+        return self.WORKERS or ((os.cpu_count() or 1) if self.is_production else 1)
+
+    @property
+    def docs_enabled(self) -> bool:
+        """Whether Swagger UI and the OpenAPI document are served."""
+        return not self.is_production if self.DOCS_ENABLED is None else self.DOCS_ENABLED
+
+    @property
+    def access_token_ttl(self) -> timedelta:
+        """Lifetime of an access token."""
+        return timedelta(minutes=self.ACCESS_TOKEN_EXPIRE_MINUTES)
+
+    @property
+    def session_idle_ttl(self) -> timedelta:
+        """How long a session lives without a refresh."""
+        return timedelta(days=self.REFRESH_TOKEN_EXPIRE_DAYS)
+
+    @property
+    def session_absolute_ttl(self) -> timedelta:
+        """How long a session lives at most."""
+        return timedelta(days=self.SESSION_MAX_DAYS)
+
+    @property
+    def refresh_grace_ttl(self) -> timedelta:
+        """How long a used refresh token still gets the same child."""
+        return timedelta(seconds=self.REFRESH_GRACE_SECONDS)
+
+    @property
+    def cors_origins(self) -> list[str]:
+        """Every origin that may call this API from a browser."""
+        return sorted({origin_of(self.FRONTEND_URL), *self.ALLOWED_ORIGINS})
+
+    @property
+    def served_hosts(self) -> list[str]:
+        """Every Host name that is served."""
+        public = urlsplit(self.PUBLIC_URL).hostname or ""
+        local = () if self.is_production else LOCAL_HOSTS
+        return sorted({f"[{public}]" if ":" in public else public, *local, *(h.lower() for h in self.ALLOWED_HOSTS)})
+
+    @classmethod
+    def load(cls, **values: object) -> Self:
+        """Read the settings.
+
+        Raises `ConfigurationError` with every finding; its text repeats no value, so that no secret reaches a log.
+        """
+        try:
+            return cls(**values)  # type: ignore[arg-type]  # pydantic checks what mypy cannot
+        except ValidationError as error:
+            raise ConfigurationError([_finding(details) for details in error.errors(include_input=False)]) from None
+
+
+def origin_of(url: str) -> str:
+    """Return scheme, host and port of a URL as a browser writes them in an Origin header (RFC 6454, section 6.2)."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}".lower()
+
+
+def secret_problem(secret: str) -> str | None:
+    """Say in a few words why a server secret is not good enough, or return None."""
+    if not secret:
+        return "is empty"
+    if len(secret.encode()) < MINIMUM_SECRET_BYTES:
+        return f"is shorter than {MINIMUM_SECRET_BYTES} bytes"
+    if any(known * 2 in secret.lower() or secret.lower().startswith(known) for known in KNOWN_SECRETS):
+        return "looks like a sample from a tutorial"
+    if _shannon_bits(secret) < MINIMUM_SECRET_BITS:
+        return "repeats itself too much to be random"
+    return None
+
+
+def _shannon_bits(text: str) -> float:
+    counts = Counter(text).values()
+    return -sum(n * math.log2(n / len(text)) for n in counts)
+
+
+def _least_argon2_memory_kib(iterations: int) -> int:
+    """OWASP's password storage sheet: equal strength from 46 MiB with one pass to 7 MiB with five."""
+    return {1: 47104, 2: 19456, 3: 12288, 4: 9216}.get(iterations, 7168)
+
+
+def _checked_url(url: str, *, production: bool) -> str:
+    parts = urlsplit("")
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        usable = False
+    if not usable or parts.username or parts.password:
+        raise ValueError("is not a URL such as https://accounts.example.com")
+    if parts.path not in {"", "/"} or parts.query or parts.fragment:
+        raise ValueError("has a path, a query or a fragment. Leave only scheme, host and port")
+    if production and parts.scheme != "https":
+        raise ValueError("is not https. Tokens and passwords need it in production")
+    return url
+
+
+def _finding(details: Any) -> str:
+    name = str(details["loc"][0]) if details["loc"] else "settings"
+    if details["type"] == "missing":
+        return f"{name}: is missing. {Settings.model_fields[name].description}"
+    if details["type"] == "value_error":
+        return f"{name}: {details['ctx']['error']}."
+    return f"{name}: {details['msg'][0].lower()}{details['msg'][1:]}. {Settings.model_fields[name].description or ''}".rstrip()

@@ -1,0 +1,237 @@
+"""Engines, short reads, and the unit of work: the only commit in the application.
+
+Two ways lead to the database. `Reader` runs one statement outside any transaction and gives the connection back at
+once: nothing is held while a password is hashed. `Database.begin` opens a unit of work: one transaction, committed
+by the door that opened it.
+"""
+
+import sqlite3
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, ClassVar, TypeVar
+
+from sqlalchemy import DateTime, Dialect, Executable, MetaData, Row, Select, TypeDecorator, event
+from sqlalchemy.engine import URL, ExceptionContext, make_url
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.orm import DeclarativeBase
+
+from app.config import Settings
+from app.exceptions import DatabaseUnavailable, Refusal
+
+Entity = TypeVar("Entity", bound="Base")
+
+SQLITE_READERS = 4
+_AWAY_STATES = {"57014", "57P01", "57P02", "57P03", "53300", "55P03", "40P01", "40001"}
+"""PostgreSQL's "not now": statement time-out, shutting down, starting up, too many connections, locked, deadlock."""
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A point in time, always aware and in UTC. SQLite would forget the zone otherwise."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Refuse a time without a zone: its meaning would depend on the machine."""
+        if value is not None and value.tzinfo is None:
+            raise ValueError("a time without a zone cannot be stored")
+        return value.astimezone(UTC) if value is not None else None
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Return the time with its zone."""
+        return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
+
+
+class Base(DeclarativeBase):
+    """The parent of every table. Constraints have predictable names, so that migrations can find them."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map: ClassVar[dict[Any, Any]] = {datetime: UtcDateTime()}
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Where a request comes from, as far as the connection itself tells."""
+
+    address: str | None
+    user_agent: str | None
+    request_id: str
+
+
+class Reader:
+    """Runs single read statements in AUTOCOMMIT: no transaction, and no connection held between two of them."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def all(self, statement: Executable) -> Sequence[Row[Any]]:
+        """Return every row. Raises `DatabaseUnavailable` when the database does not answer."""
+        async with _patience(), self._engine.connect() as connection:
+            return (await connection.execute(statement)).all()
+
+    async def first(self, statement: Executable) -> Row[Any] | None:
+        """Return the first row, or None. Raises `DatabaseUnavailable` when the database does not answer."""
+        async with _patience(), self._engine.connect() as connection:
+            return (await connection.execute(statement)).first()
+
+    async def entities(self, statement: Select[Entity]) -> Sequence[Entity]:
+        """Return every model that the statement selects, detached. Raises `DatabaseUnavailable`."""
+        async with _patience(), AsyncSession(self._engine, expire_on_commit=False) as session:
+            return (await session.execute(statement)).scalars().all()
+
+
+@dataclass(frozen=True)
+class Work:
+    """One unit of work: what a service needs from its door. Nothing in it acts by itself."""
+
+    db: AsyncSession
+    """The transaction. It begins with its first statement and is committed by the door, never by a service."""
+    read: Reader
+    settings: Settings
+    now: datetime
+    client: Client
+
+
+class Database:
+    """The engines of one process."""
+
+    def __init__(self, settings: Settings, *, patient: bool = False) -> None:
+        """Prepare the engines; nothing connects yet. `patient` lifts the statement time-out, for migrations."""
+        self.url = driver_url(settings.DATABASE_URL.get_secret_value())
+        self._settings = settings
+        if self.url.get_backend_name() == "sqlite":
+            self.engine, self.reading = _sqlite_engines(self.url, settings)
+        else:
+            self.engine, self.reading = _postgresql_engines(self.url, settings, patient=patient)
+        self.read = Reader(self.reading)
+
+    @asynccontextmanager
+    async def begin(self, client: Client) -> AsyncIterator[Work]:
+        """Open a unit of work and commit it when the block ends well, or with a `Refusal`.
+
+        Any other exception undoes everything. Raises `DatabaseUnavailable` when the database does not answer.
+        """
+        async with _patience(), AsyncSession(self.engine, expire_on_commit=False) as session:
+            work = Work(db=session, read=self.read, settings=self._settings, now=datetime.now(UTC), client=client)
+            try:
+                yield work
+            except Refusal:
+                await session.commit()
+                raise
+            except BaseException:
+                await session.rollback()
+                raise
+            else:
+                await session.commit()
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self.engine.dispose()
+        await self.reading.dispose()
+
+
+@asynccontextmanager
+async def _patience() -> AsyncIterator[None]:
+    """Turn "no connection became free in time" into `DatabaseUnavailable`."""
+    try:
+        yield
+    except PoolTimeout as error:
+        raise DatabaseUnavailable from error
+
+
+def driver_url(text: str) -> URL:
+    """Return the URL with the driver that we chose: asyncpg or aiosqlite. `sslmode` becomes asyncpg's `ssl`."""
+    url = make_url(text)
+    if url.get_backend_name() == "sqlite":
+        return url.set(drivername="sqlite+aiosqlite")
+    query = {"ssl" if name == "sslmode" else name: value for name, value in url.query.items()}
+    return url.set(drivername="postgresql+asyncpg", query=query)
+
+
+def _postgresql_engines(url: URL, settings: Settings, *, patient: bool) -> tuple[AsyncEngine, AsyncEngine]:
+    milliseconds = "0" if patient else str(int(settings.DATABASE_TIMEOUT_SECONDS * 1000))
+    engine = create_async_engine(
+        url,
+        pool_size=settings.DATABASE_POOL_SIZE,
+        max_overflow=0,
+        pool_timeout=settings.DATABASE_TIMEOUT_SECONDS,
+        pool_pre_ping=False,
+        connect_args={
+            "timeout": settings.DATABASE_TIMEOUT_SECONDS,
+            "command_timeout": None if patient else settings.DATABASE_TIMEOUT_SECONDS + 1,
+            "server_settings": {
+                "application_name": "ostiary",
+                "statement_timeout": milliseconds,
+                "idle_in_transaction_session_timeout": "60000",
+                "timezone": "UTC",
+            },
+        },
+    )
+    _translate_errors(engine)
+    return engine, engine.execution_options(isolation_level="AUTOCOMMIT")
+
+
+def _sqlite_engines(url: URL, settings: Settings) -> tuple[AsyncEngine, AsyncEngine]:
+    """One connection writes, a few read: SQLite takes one writer at a time, and waiting for it in the pool is fair."""
+    timeout = settings.DATABASE_TIMEOUT_SECONDS
+    writing = create_async_engine(url, pool_size=1, max_overflow=0, pool_timeout=timeout)
+    reading = create_async_engine(
+        url, pool_size=SQLITE_READERS, max_overflow=0, pool_timeout=timeout, isolation_level="AUTOCOMMIT"
+    )
+    for engine in (writing, reading):
+        _translate_errors(engine)
+        event.listen(engine.sync_engine, "connect", _prepare_sqlite(int(timeout * 1000)))
+    event.listen(writing.sync_engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+    return writing, reading
+
+
+def _prepare_sqlite(busy_milliseconds: int) -> Any:
+    def prepare(connection: Any, _: object) -> None:
+        # The driver's own transaction handling is switched off: it would begin a deferred one, which fails
+        # with "database is locked" at its first write instead of waiting for its turn.
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        cursor.execute(f"PRAGMA busy_timeout = {busy_milliseconds}")
+        cursor.execute("PRAGMA journal_mode = WAL")
+        cursor.execute("PRAGMA foreign_keys = ON")
+        cursor.execute("PRAGMA synchronous = NORMAL")
+        cursor.close()
+
+    return prepare
+
+
+def _translate_errors(engine: AsyncEngine) -> None:
+    """Make "the database is away, or too slow" a `DatabaseUnavailable`, at its source and nowhere else."""
+
+    def connect(dialect: Dialect, _: object, args: Any, options: Any) -> Any:
+        try:
+            return dialect.connect(*args, **options)
+        except (OSError, TimeoutError, OperationalError, dialect.loaded_dbapi.Error) as error:
+            raise DatabaseUnavailable from error
+
+    def handle(context: ExceptionContext) -> BaseException | None:
+        return DatabaseUnavailable() if _is_away(context) else None
+
+    event.listen(engine.sync_engine, "do_connect", connect)
+    event.listen(engine.sync_engine, "handle_error", handle)
+
+
+def _is_away(context: ExceptionContext) -> bool:
+    error = context.original_exception
+    if context.is_disconnect or isinstance(error, OSError | TimeoutError):
+        return True
+    if isinstance(error, sqlite3.OperationalError):
+        return any(word in str(error) for word in ("locked", "busy", "unable to open", "disk"))
+    return getattr(error, "sqlstate", None) in _AWAY_STATES

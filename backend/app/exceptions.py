@@ -1,0 +1,273 @@
+"""The catalogue of everything the application refuses or fails at. It knows nothing of HTTP beyond a status number.
+
+Two roots stand below `AppException`. An ordinary one undoes the transaction that it leaves. A `Refusal` is a
+planned "no" that keeps what was written on the way: a counter, a revocation, an audit row.
+"""
+
+from typing import ClassVar
+
+
+class AppException(Exception):
+    """An answer that is not a success, with a stable code a client can switch on.
+
+    `message` is for people and may change; `code` never does. `members` become extra members of the problem
+    document (RFC 9457, section 3.2); `headers` become headers of the answer.
+    """
+
+    code: str = "INTERNAL_ERROR"
+    status_code: int = 500
+    title: ClassVar[str] = "Something went wrong on our side"
+
+    def __init__(self, message: str | None = None, code: str | None = None, status_code: int | None = None) -> None:
+        self.message = message or self.title
+        self.code = code or type(self).code
+        self.status_code = status_code or type(self).status_code
+        self.members: dict[str, object] = {}
+        self.headers: dict[str, str] = {}
+        super().__init__(self.message)
+
+
+class Refusal(AppException):
+    """A planned "no" whose trace must be kept: the unit of work commits before it is answered."""
+
+
+# What was asked for is not there, or cannot be done in the present state.
+
+
+class NotFoundError(AppException):
+    """The resource does not exist, or the caller may not learn that it does: both look alike on purpose."""
+
+    code = "NOT_FOUND"
+    status_code = 404
+    title = "Not found"
+
+    def __init__(self, resource: str = "Resource") -> None:
+        super().__init__(f"{resource} not found")
+
+
+class ConflictError(AppException):
+    """The request contradicts the present state."""
+
+    code = "CONFLICT"
+    status_code = 409
+    title = "Conflict with the present state"
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message)
+
+
+class EmailTaken(ConflictError):
+    """Another account has this address, in its normal form."""
+
+    code = "EMAIL_TAKEN"
+    title = "An account with this address exists already"
+
+
+class LastAdministrator(ConflictError):
+    """The change would leave the installation without an active administrator."""
+
+    code = "LAST_ADMINISTRATOR"
+    title = "The last active administrator cannot be demoted, disabled or deleted"
+
+
+# The request itself is at fault.
+
+
+class InvalidRequest(AppException):
+    """The request cannot be understood."""
+
+    code = "INVALID_REQUEST"
+    status_code = 400
+    title = "The request cannot be understood"
+
+
+class MalformedBody(InvalidRequest):
+    """The body is not what its content type says: broken JSON, a duplicate key, bad UTF-8."""
+
+    code = "MALFORMED_BODY"
+    title = "The body cannot be read"
+
+
+class HostNotAllowed(InvalidRequest):
+    """The Host header names none of the hosts that this installation serves."""
+
+    code = "HOST_NOT_ALLOWED"
+    title = "This host is not served here"
+
+
+class BodyTooLarge(AppException):
+    """The body is larger than the limit."""
+
+    code = "BODY_TOO_LARGE"
+    status_code = 413
+    title = "The body is too large"
+
+
+class UnsupportedMediaType(AppException):
+    """The body comes in a content type that this route does not take."""
+
+    code = "UNSUPPORTED_MEDIA_TYPE"
+    status_code = 415
+    title = "This content type is not taken here"
+
+
+class MethodNotAllowed(AppException):
+    """The path exists, but not with this method. The Allow header lists those it has."""
+
+    code = "METHOD_NOT_ALLOWED"
+    status_code = 405
+    title = "This method is not allowed here"
+
+
+class ValidationFailed(AppException):
+    """One or more fields are wrong; the `errors` member says which and why, and never repeats the input."""
+
+    code = "VALIDATION_FAILED"
+    status_code = 422
+    title = "One or more fields are not valid"
+
+    def __init__(self, errors: list[dict[str, str]] | None = None) -> None:
+        super().__init__()
+        self.members["errors"] = errors or []
+
+
+class FieldInvalid(ValidationFailed):
+    """One field is wrong for a reason that only the service can see, such as a common password."""
+
+    def __init__(self, pointer: str, code: str, detail: str) -> None:
+        super().__init__([{"pointer": pointer, "code": code, "detail": detail}])
+
+
+# Who is asking?
+
+
+class NotAuthenticated(AppException):
+    """No usable credential came with the request (RFC 6750, section 3)."""
+
+    code = "NOT_AUTHENTICATED"
+    status_code = 401
+    title = "Sign in first"
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message)
+        self.headers["WWW-Authenticate"] = "Bearer"
+
+
+class TokenInvalid(NotAuthenticated):
+    """The access token is not one of ours, or not for this use (RFC 6750, section 3.1: `invalid_token`)."""
+
+    code = "TOKEN_INVALID"
+    title = "The access token is not valid"
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message)
+        self.headers["WWW-Authenticate"] = f'Bearer error="invalid_token", error_description="{self.title}"'
+
+
+class TokenExpired(TokenInvalid):
+    """The access token has expired; a refresh gives a new one."""
+
+    code = "TOKEN_EXPIRED"
+    title = "The access token has expired"
+
+
+class SessionEnded(TokenInvalid, Refusal):
+    """The session behind the credential has ended; the `cause` member says why. Signing in begins another."""
+
+    code = "SESSION_ENDED"
+    title = "The session has ended"
+
+    def __init__(self, cause: str = "unknown") -> None:
+        super().__init__()
+        self.members["cause"] = cause
+
+
+class RefreshTokenInvalid(AppException):
+    """The refresh token is forged, malformed, or belongs to a session that is gone."""
+
+    code = "REFRESH_TOKEN_INVALID"
+    status_code = 401
+    title = "The refresh token is not valid"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.headers["WWW-Authenticate"] = "Bearer"
+
+
+class InvalidCredentials(Refusal):
+    """Wrong address, wrong password, no password set, or account disabled: one answer for all of them."""
+
+    code = "INVALID_CREDENTIALS"
+    status_code = 401
+    title = "The address or the password is wrong"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.headers["WWW-Authenticate"] = "Bearer"
+
+
+class WrongPassword(Refusal):
+    """A signed-in caller was asked for the current password, and it is not this one."""
+
+    code = "WRONG_PASSWORD"
+    status_code = 403
+    title = "The current password is wrong"
+
+
+class PermissionDenied(AppException):
+    """The caller is known, and may not do this."""
+
+    code = "PERMISSION_DENIED"
+    status_code = 403
+    title = "You may not do this"
+
+
+class SetupCodeInvalid(AppException):
+    """The first-administrator code is wrong or out of date, or an administrator exists already."""
+
+    code = "SETUP_CODE_INVALID"
+    status_code = 403
+    title = "The set-up code is not valid, or not any more"
+
+
+# Not now.
+
+
+class ServiceUnavailable(AppException):
+    """The request may succeed a little later; the Retry-After header says when to try again, in seconds."""
+
+    code = "SERVICE_UNAVAILABLE"
+    status_code = 503
+    title = "Try again in a moment"
+    retry_after_seconds: ClassVar[int] = 1
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.headers["Retry-After"] = str(self.retry_after_seconds)
+
+
+class HashingBusy(ServiceUnavailable):
+    """More passwords wait to be checked than this worker takes on."""
+
+    code = "BUSY"
+    title = "Too many sign-ins at once; try again in a moment"
+
+
+class DatabaseUnavailable(ServiceUnavailable):
+    """The database does not answer, or not in time."""
+
+    code = "DATABASE_UNAVAILABLE"
+    title = "The database does not answer; try again in a moment"
+    retry_after_seconds = 2
+
+
+class NotReady(ServiceUnavailable):
+    """The process lives but cannot serve yet: the database is away, or its schema is not current."""
+
+    code = "NOT_READY"
+    title = "Not ready to serve"
+    retry_after_seconds = 2
+
+    def __init__(self, checks: dict[str, str] | None = None) -> None:
+        super().__init__()
+        self.members["checks"] = checks or {}

@@ -1,0 +1,62 @@
+"""The product's own modules: found by name in EXTENSIONS, checked before anything is served."""
+
+import importlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+from fastapi import APIRouter
+
+from app.config import API_PREFIX, ConfigurationError
+
+
+@dataclass(frozen=True)
+class Extension:
+    """One module of the product that runs inside this application."""
+
+    name: str
+    router: APIRouter
+    prefix: str
+    """Where its routes are mounted: below the API, unless the module has a `prefix` of its own."""
+    migrations: Path | None
+    """The folder of its own Alembic versions, if it has tables."""
+
+
+def load_extensions(names: Sequence[str]) -> list[Extension]:
+    """Import every module and return what it offers; importing also makes its models known.
+
+    Raises `ConfigurationError` that names each module that cannot be used and says why.
+    """
+    findings: list[str] = []
+    extensions = []
+    for name in names:
+        try:
+            extensions.append(_load(name))
+        except ConfigurationError as error:
+            findings += error.findings
+    if findings:
+        raise ConfigurationError(findings)
+    return extensions
+
+
+def _load(name: str) -> Extension:
+    try:
+        module = importlib.import_module(name)
+    except ImportError as error:
+        raise ConfigurationError(
+            [f"EXTENSIONS: {name} cannot be imported ({error}). Is it on the Python path, and spelt right?"]
+        ) from error
+    router = getattr(module, "router", None)
+    if not isinstance(router, APIRouter):
+        raise ConfigurationError([f"EXTENSIONS: {name} has no `router`. Give it one: router = APIRouter(prefix=...)"])
+    prefix = str(getattr(module, "prefix", API_PREFIX))
+    return Extension(name=name, router=router, prefix=prefix, migrations=_migrations(module))
+
+
+def _migrations(module: ModuleType) -> Path | None:
+    """Return the `migrations` folder beside the module, unless the module names another."""
+    named = getattr(module, "migrations", None)
+    beside = Path(module.__file__ or "").parent / "migrations"
+    folder = Path(named) if isinstance(named, str | Path) else beside
+    return folder if folder.is_dir() else None

@@ -1,0 +1,94 @@
+"""Puts the application together: the only module that knows every part."""
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
+
+from fastapi import APIRouter, FastAPI
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+
+from app import __version__
+from app.auth.passwords.policy import common_passwords
+from app.config import API_PREFIX, Settings
+from app.extensions import Extension, load_extensions
+from app.logs import configure_logging
+from app.middleware.hosts import AllowedHosts
+from app.middleware.request_context import HEADER, RequestContext
+from app.middleware.security_headers import SecurityHeaders
+from app.middleware.strict_json import StrictJson
+from app.migrations import expected_heads
+from app.openapi import install_openapi
+from app.pages import docs, files, setup
+from app.problems import ErrorBoundary, install_problem_handlers
+from app.routers import auth, health, users
+from app.routes import check_route_map
+from app.runtime import Runtime
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """Return the application. Without settings they are read from the environment and `.env`.
+
+    Raises `ConfigurationError` for settings that cannot be used, an extension that cannot be loaded, and a route
+    that does not say who may call it.
+    """
+    settings = settings or Settings.load()
+    extensions = load_extensions(settings.EXTENSIONS)
+    app = FastAPI(
+        title=settings.APP_NAME,
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        # A redirect to the other spelling of a path would repeat the body, over http behind most proxies.
+        redirect_slashes=False,
+        middleware=_middleware(settings),
+        lifespan=_lifespan,
+        # The framework's traces hold whole query strings; ours will choose what they record.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
+    )
+    app.state.runtime = Runtime.build(settings)
+    app.state.schema_heads = expected_heads(extensions)
+    install_problem_handlers(app)
+    for router, prefix in _routers(settings, extensions):
+        # The limit stands here, and not on the application, so that its refusal passes through our middleware; a
+        # route that takes uploads sets its own.
+        app.include_router(router, prefix=prefix, max_body_size=settings.MAX_BODY_BYTES)
+    install_openapi(app)
+    check_route_map(app)
+    return app
+
+
+def _routers(settings: Settings, extensions: Sequence[Extension]) -> Iterator[tuple[APIRouter, str]]:
+    """Every router with the prefix it is mounted at: the API, the product's own, and what stands beside the API."""
+    yield from ((router, API_PREFIX) for router in (auth.router, users.router))
+    yield from ((extension.router, extension.prefix) for extension in extensions)
+    yield from ((router, "") for router in (health.router, setup.router, files.router))
+    if settings.docs_enabled:
+        yield docs.router, ""
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    runtime: Runtime = app.state.runtime
+    configure_logging(runtime.settings)
+    common_passwords()  # Read the list now rather than during somebody's registration.
+    yield
+    await runtime.close()
+
+
+def _middleware(settings: Settings) -> list[Middleware]:
+    """From the outside in. What answers by itself stands inside what adds headers to answers."""
+    return [
+        Middleware(RequestContext, access_log=settings.ACCESS_LOG),
+        Middleware(SecurityHeaders, https=settings.PUBLIC_URL.startswith("https://")),
+        Middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", HEADER],
+            expose_headers=[HEADER, "Retry-After", "WWW-Authenticate"],
+        ),
+        Middleware(ErrorBoundary),
+        Middleware(AllowedHosts, hosts=settings.served_hosts, unchecked_paths=(health.LIVE_PATH, health.READY_PATH)),
+        Middleware(StrictJson),
+    ]

@@ -1,0 +1,46 @@
+"""A sign-in that is still, or was once, alive. Every access and refresh token hangs on one."""
+
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from sqlalchemy import ForeignKey, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.auth.identifiers import new_id
+from app.database import Base
+
+
+class EndCause(StrEnum):
+    """Why a session ended. The values are stable: clients and support read them."""
+
+    LOGOUT = "logout"
+    LOGOUT_ALL = "logout_all"
+    PASSWORD_CHANGED = "password_changed"
+    REFRESH_TOKEN_REUSED = "refresh_token_reused"
+    USER_DISABLED = "user_disabled"
+    IDLE_TIMEOUT = "idle_timeout"
+    ABSOLUTE_TIMEOUT = "absolute_timeout"
+
+
+class Session(Base):
+    """The root of a sign-in. `counter` says which refresh token is current; the row never holds a token."""
+
+    __tablename__ = "sessions"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    secret_digest: Mapped[bytes]
+    counter: Mapped[int] = mapped_column(default=0)
+    created_at: Mapped[datetime]
+    authenticated_at: Mapped[datetime]
+    methods: Mapped[str] = mapped_column(String(100))
+    """How the user proved who they are, separated by spaces (RFC 8176): `pwd`."""
+    refreshed_at: Mapped[datetime]
+    """When the current refresh token was made; its parent is honoured for a short grace after that."""
+    idle_expires_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+    end_cause: Mapped[str | None] = mapped_column(String(40))
+    client_address: Mapped[str | None] = mapped_column(String(45))
+    user_agent: Mapped[str | None] = mapped_column(String(400))

@@ -1,0 +1,31 @@
+"""A person with an account."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import ForeignKey, Index, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.auth.identifiers import new_id
+from app.database import Base
+from app.models.role import ORDINARY
+
+
+class User(Base):
+    """An account. Its address in normal form is unique; the address as typed is what mail is sent to."""
+
+    __tablename__ = "users"
+    __table_args__ = (Index("uq_users_email_normal", "email_normal", unique=True),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    email: Mapped[str] = mapped_column(String(254))
+    email_normal: Mapped[str] = mapped_column(String(254))
+    full_name: Mapped[str | None] = mapped_column(String(200))
+    search_text: Mapped[str] = mapped_column(String(500))
+    """Address and name in lower case, for the administrators' search only."""
+    password_hash: Mapped[str | None] = mapped_column(String(500))
+    """None: this account has no password, and none signs it in."""
+    is_active: Mapped[bool] = mapped_column(default=True)
+    role_name: Mapped[str] = mapped_column(ForeignKey("roles.name"), default=ORDINARY, index=True)
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]

@@ -1,0 +1,59 @@
+"""Turns templates into answers with a strict content security policy, and refusals into pages."""
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from fastapi import Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse, Response
+from fastapi.routing import APIRoute
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from app.auth.dependencies import get_runtime
+from app.exceptions import AppException, ValidationFailed
+from app.problems import field_problems
+
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+_templates = Environment(loader=PackageLoader("app.pages"), autoescape=True, undefined=StrictUndefined)
+
+
+def page(
+    request: Request, template: str, *, status_code: int = 200, policy: str = _POLICY, **values: object
+) -> HTMLResponse:
+    """Return a page. Every value is escaped by the template engine."""
+    text = _templates.get_template(template).render(app_name=get_runtime(request).settings.APP_NAME, **values)
+    return HTMLResponse(text, status_code, headers={"Content-Security-Policy": policy})
+
+
+class PageRoute(APIRoute):
+    """A route for people: a refusal becomes a page that says what to do, not a JSON document."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Wrap the framework's handler."""
+        handle = super().get_route_handler()
+
+        async def handle_for_people(request: Request) -> Response:
+            try:
+                return await handle(request)
+            except RequestValidationError as error:
+                return _problem_page(request, ValidationFailed(field_problems(error.errors())))
+            except AppException as error:
+                return _problem_page(request, error)
+
+        return handle_for_people
+
+
+def _problem_page(request: Request, error: AppException) -> HTMLResponse:
+    return page(
+        request,
+        "problem.html",
+        status_code=error.status_code,
+        title="That did not work",
+        detail=error.message,
+        code=error.code,
+        errors=error.members.get("errors", []),
+        request_id=request.scope.get("ostiary.request_id", ""),
+    )

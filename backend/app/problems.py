@@ -1,0 +1,187 @@
+"""The only translator from exceptions to answers: `application/problem+json` (RFC 9457), always in one shape."""
+
+import json
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.exceptions import (
+    AppException,
+    BodyTooLarge,
+    MalformedBody,
+    MethodNotAllowed,
+    NotFoundError,
+    UnsupportedMediaType,
+    ValidationFailed,
+)
+from app.schemas.problems import Problem
+
+log = structlog.get_logger()
+
+MEDIA_TYPE = "application/problem+json"
+_LONGEST_POINTER = 120
+_BODY_TYPE_ERRORS = {"model_attributes_type", "model_type", "dict_type"}
+
+
+def problem_type(code: str) -> str:
+    """Return the URI of a kind of problem; `docs/errors.md` explains each."""
+    return f"urn:ostiary:problem:{code.lower().replace('_', '-')}"
+
+
+def problem_response(error: AppException, request_id: str) -> Response:
+    """Return the answer for an exception of the catalogue."""
+    document = {
+        "type": problem_type(error.code),
+        "title": error.title,
+        "status": error.status_code,
+        "detail": error.message,
+        "code": error.code,
+        "request_id": request_id,
+        **error.members,
+    }
+    # ASCII escapes keep whatever a client sent in a field's name from breaking the encoding of the answer.
+    return Response(
+        json.dumps(document, ensure_ascii=True), error.status_code, headers=error.headers, media_type=MEDIA_TYPE
+    )
+
+
+def problem_responses(*errors: type[AppException]) -> dict[int | str, dict[str, Any]]:
+    """Return the `responses` of a route that can raise these: `responses=problem_responses(EmailTaken)`."""
+    responses: dict[int | str, dict[str, Any]] = {}
+    for error in errors:
+        entry = responses.setdefault(error.status_code, {"description": "", "content": {MEDIA_TYPE: {"examples": {}}}})
+        entry["model"] = Problem
+        entry["content"][MEDIA_TYPE]["examples"][error.code] = {"summary": error.title, "value": _example(error)}
+        codes = ", ".join(entry["content"][MEDIA_TYPE]["examples"])
+        entry["description"] = f"{HTTPStatus(error.status_code).phrase}: {codes}"
+    return responses
+
+
+def field_problems(details: Sequence[Any]) -> list[dict[str, str]]:
+    """Return what is wrong with each field, from pydantic's own list."""
+    return [_field_problem(item) for item in details]
+
+
+def install_problem_handlers(app: FastAPI) -> None:
+    """Make every refusal inside the router a problem document."""
+    app.add_exception_handler(AppException, _on_app_exception)
+    app.add_exception_handler(RequestValidationError, _on_validation_error)
+    app.add_exception_handler(HTTPException, _on_http_exception)
+
+
+class ErrorBoundary:
+    """Outermost net: refusals raised by middleware, and accidents, which are logged whole and answered bare."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer with a problem document whatever is raised, unless the answer has begun already."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = False
+
+        async def watch(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watch)
+        except Exception as error:
+            refusal = error if isinstance(error, AppException) else _accident(error)
+            if started:
+                raise
+            await problem_response(refusal, scope.get("ostiary.request_id", ""))(scope, receive, send)
+
+
+def _accident(error: Exception) -> AppException:
+    log.error("request.failed", exc_info=error)
+    return AppException()
+
+
+async def _on_app_exception(request: Request, error: Exception) -> Response:
+    if not isinstance(error, AppException):  # Starlette's signature promises less than it does.
+        raise error
+    if error.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        log.error("request.refused", error_code=error.code, cause=repr(error.__cause__))
+    return problem_response(error, _request_id(request))
+
+
+async def _on_http_exception(request: Request, error: Exception) -> Response:
+    if not isinstance(error, HTTPException):
+        raise error
+    return problem_response(_from_status(error), _request_id(request))
+
+
+async def _on_validation_error(request: Request, error: Exception) -> Response:
+    if not isinstance(error, RequestValidationError):
+        raise error
+    details = error.errors()
+    if _expected_another_media_type(request, details):
+        return problem_response(UnsupportedMediaType(), _request_id(request))
+    return problem_response(ValidationFailed(field_problems(details)), _request_id(request))
+
+
+def _from_status(error: HTTPException) -> AppException:
+    """Return our exception for one that the framework, or an extension, raised as a bare status."""
+    known: dict[int, type[AppException]] = {
+        400: MalformedBody,
+        405: MethodNotAllowed,
+        413: BodyTooLarge,
+        415: UnsupportedMediaType,
+    }
+    refusal: AppException
+    if error.status_code == HTTPStatus.NOT_FOUND:
+        refusal = NotFoundError("Path")
+    elif error.status_code in known:
+        refusal = known[error.status_code]()
+    else:
+        status = HTTPStatus(error.status_code)
+        refusal = AppException(status.phrase, status.name, status.value)
+    refusal.headers.update(error.headers or {})
+    return refusal
+
+
+def _expected_another_media_type(request: Request, details: Sequence[Any]) -> bool:
+    """Whether a whole body was refused because it did not come as JSON (or as a form, where one is due)."""
+    whole = any(tuple(item["loc"]) == ("body",) and item["type"] in _BODY_TYPE_ERRORS for item in details)
+    return whole and not request.headers.get("content-type", "").lower().startswith("application/json")
+
+
+def _field_problem(item: Any) -> dict[str, str]:
+    """Return what is wrong with one field. Pydantic's `input`, `ctx` and `url` are left out: they repeat the value."""
+    source, *path = item["loc"]
+    pointer = "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in path) or "/"
+    if source != "body":
+        pointer = pointer.removeprefix("/")
+    # Parsers say which character they stumbled over; that is a piece of the input.
+    detail = str(item["msg"]).split(", ")[0] if str(item["type"]).endswith("_parsing") else str(item["msg"])
+    return {
+        "pointer": pointer[:_LONGEST_POINTER],
+        "code": str(item["type"]).upper().replace("VALUE_ERROR", "INVALID"),
+        "detail": detail.removeprefix("Value error, "),
+    }
+
+
+def _example(error: type[AppException]) -> dict[str, object]:
+    return {
+        "type": problem_type(error.code),
+        "title": error.title,
+        "status": error.status_code,
+        "detail": error.title,
+        "code": error.code,
+        "request_id": "0199b1d2c3e47f5a8b6c7d8e9f0a1b2c",
+    }
+
+
+def _request_id(request: Request) -> str:
+    return str(request.scope.get("ostiary.request_id", ""))

@@ -1,0 +1,48 @@
+"""The accounts of others, for those who may see or administer them."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query
+
+from app.auth.actor import CurrentUser
+from app.auth.dependencies import ReaderDep, SignedIn, WorkDep, require
+from app.exceptions import LastAdministrator, NotFoundError
+from app.problems import problem_responses
+from app.schemas.users import UpdateUserRequest, UserListResponse, UserResponse
+from app.services import users
+
+router = APIRouter(prefix="/users", tags=["users"])
+
+
+@router.get("/", dependencies=[Depends(require(users.READ))])
+async def list_users(
+    read: ReaderDep,
+    limit: Annotated[int, Query(ge=1, le=100)] = 50,
+    cursor: Annotated[str | None, Query(max_length=64, description="`next_cursor` of the page before.")] = None,
+    skip: Annotated[
+        int, Query(ge=0, le=10_000, description="Better: `cursor`, which costs the same at any depth.")
+    ] = 0,
+    q: Annotated[str | None, Query(max_length=100, description="Part of an address or a name.")] = None,
+) -> UserListResponse:
+    """List accounts in the order in which they were made."""
+    page = await users.list_users(read, limit=limit, cursor=cursor, skip=skip, search=q)
+    return UserListResponse.model_validate(page)
+
+
+@router.get("/{user_id}", responses=problem_responses(NotFoundError))
+async def get_user(user_id: UUID, user: SignedIn, read: ReaderDep) -> UserResponse:
+    """Return an account: your own, or any if you may read users. What you may not see does not exist for you."""
+    return UserResponse.model_validate(await users.get_user(read, actor=user, user_id=user_id))
+
+
+@router.patch("/{user_id}", responses=problem_responses(NotFoundError, LastAdministrator))
+async def update_user(
+    user_id: UUID,
+    body: UpdateUserRequest,
+    user: Annotated[CurrentUser, Depends(require(users.WRITE))],
+    work: WorkDep,
+) -> UserResponse:
+    """Disable or enable an account, or give it another role. A disabled user is signed out everywhere at once."""
+    change = users.UserChange(is_active=body.is_active, role=body.role)
+    return UserResponse.model_validate(await users.change_user(work, actor=user, user_id=user_id, change=change))

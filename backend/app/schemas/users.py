@@ -1,0 +1,33 @@
+"""Accounts as others see them."""
+
+from datetime import datetime
+from uuid import UUID
+
+from pydantic import AliasChoices, Field
+
+from app.schemas.base import RequestModel, ResponseModel
+
+
+class UserResponse(ResponseModel):
+    """An account, as its owner and administrators see it."""
+
+    id: UUID
+    email: str
+    full_name: str | None
+    is_active: bool
+    role: str = Field(validation_alias=AliasChoices("role", "role_name"), examples=["user"])
+    created_at: datetime
+
+
+class UserListResponse(ResponseModel):
+    """A page of accounts."""
+
+    items: list[UserResponse]
+    next_cursor: str | None = Field(description="Give it as `cursor` for the next page; null on the last.")
+
+
+class UpdateUserRequest(RequestModel):
+    """What an administrator may change of an account. A field that is left out stays as it is."""
+
+    is_active: bool | None = Field(None, strict=True, description="false disables the account and ends its sessions.")
+    role: str | None = Field(None, max_length=40, examples=["admin"])

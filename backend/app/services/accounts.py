@@ -1,0 +1,145 @@
+"""What people do with their own account: register, change name or password, delete it."""
+
+from dataclasses import dataclass
+
+import structlog
+from sqlalchemy import delete, select, update
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.sql.dml import ReturningInsert
+
+from app.auth.actor import CurrentUser
+from app.auth.emails import EmailAddress, EmailInvalid, parse_email
+from app.auth.identifiers import new_id
+from app.auth.passwords.policy import EXPLANATIONS, password_problem
+from app.auth.passwords.pool import HashingPool
+from app.config import Settings
+from app.database import Work
+from app.exceptions import EmailTaken, FieldInvalid, WrongPassword
+from app.models import EndCause, User
+from app.models.role import ADMINISTRATOR, ORDINARY
+from app.services.administrators import keep_an_administrator
+from app.services.sessions import end_sessions_of
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class NewAccount:
+    """What somebody who wants an account says of themselves."""
+
+    email: str
+    password: str
+    full_name: str | None = None
+
+
+async def register(work: Work, hashing: HashingPool, *, account: NewAccount, role: str = ORDINARY) -> User:
+    """Add an account and return it.
+
+    Raises `FieldInvalid` for an address or a password that is not accepted, `EmailTaken` when the address has an
+    account already, `HashingBusy` under too much load. The unique index decides, so of fifty at once one succeeds.
+    """
+    address = checked_email(account.email)
+    check_new_password(
+        work.settings, account.password, pointer="/password", own_words=(address.normal, account.full_name or "")
+    )
+    values = {
+        "id": new_id(),
+        "email": address.deliverable,
+        "email_normal": address.normal,
+        "full_name": account.full_name,
+        "search_text": search_text(address.normal, account.full_name),
+        "password_hash": await hashing.hash(account.password),
+        "is_active": True,
+        "role_name": role,
+        "created_at": work.now,
+        "updated_at": work.now,
+    }
+    added = (await work.db.execute(_claim_address(work, values))).scalar_one_or_none()
+    if added is None:
+        raise EmailTaken
+    log.info("user.registered", user_id=str(added.id))
+    return added
+
+
+async def update_profile(work: Work, *, user: CurrentUser, full_name: str | None) -> User:
+    """Set the caller's own name and return the account."""
+    email_normal = parse_email(user.email).normal
+    statement = (
+        update(User)
+        .where(User.id == user.id)
+        .values(full_name=full_name, search_text=search_text(email_normal, full_name), updated_at=work.now)
+        .returning(User)
+    )
+    return (await work.db.execute(statement)).scalar_one()
+
+
+async def change_password(work: Work, hashing: HashingPool, *, user: CurrentUser, current: str, new: str) -> None:
+    """Replace the caller's password and end every other session of theirs.
+
+    Raises `WrongPassword` when the current one is wrong or was changed meanwhile, `FieldInvalid` when the new one is
+    not accepted.
+    """
+    check_new_password(work.settings, new, pointer="/new_password", own_words=(user.email, user.full_name or ""))
+    stored = await _verified_hash(work, hashing, user=user, password=current)
+    statement = (
+        update(User)
+        .where(User.id == user.id, User.password_hash == stored)
+        .values(password_hash=await hashing.hash(new), updated_at=work.now)
+        .returning(User.id)
+    )
+    if (await work.db.execute(statement)).first() is None:
+        raise WrongPassword
+    await end_sessions_of(work, user_id=user.id, cause=EndCause.PASSWORD_CHANGED, but=user.session_id)
+    log.info("user.password_changed", user_id=str(user.id))
+
+
+async def delete_account(work: Work, hashing: HashingPool, *, user: CurrentUser, password: str) -> None:
+    """Delete the caller's account with everything that hangs on it, after a fresh proof of the password.
+
+    Raises `WrongPassword`, or `LastAdministrator` when nobody else could administer the installation.
+    """
+    stored = await _verified_hash(work, hashing, user=user, password=password)
+    if user.role == ADMINISTRATOR:
+        await keep_an_administrator(work, without=user.id)
+    statement = delete(User).where(User.id == user.id, User.password_hash == stored).returning(User.id)
+    if (await work.db.execute(statement)).first() is None:
+        raise WrongPassword
+    log.info("user.deleted", user_id=str(user.id))
+
+
+def checked_email(text: str) -> EmailAddress:
+    """Return both forms of an address that somebody typed, or raise `FieldInvalid`."""
+    try:
+        return parse_email(text)
+    except EmailInvalid as error:
+        raise FieldInvalid("/email", "EMAIL_INVALID", str(error)) from error
+
+
+def check_new_password(settings: Settings, password: str, *, pointer: str, own_words: tuple[str, ...]) -> None:
+    """Raise `FieldInvalid` with the reason as its code when a new password is not accepted."""
+    problem = password_problem(
+        password, minimum_length=settings.PASSWORD_MIN_LENGTH, own_words=(*own_words, settings.APP_NAME)
+    )
+    if problem:
+        raise FieldInvalid(pointer, problem.value, f"this password {EXPLANATIONS[problem]}")
+
+
+def search_text(email_normal: str, full_name: str | None) -> str:
+    """Return what the administrators' search looks in: address and name, in lower case."""
+    return f"{email_normal} {full_name or ''}".lower().strip()[:500]
+
+
+async def _verified_hash(work: Work, hashing: HashingPool, *, user: CurrentUser, password: str) -> str:
+    row = await work.read.first(select(User.password_hash).where(User.id == user.id))
+    stored: str | None = row.password_hash if row else None
+    if not await hashing.verify(password, stored) or stored is None:
+        log.warning("user.password_refused", user_id=str(user.id))
+        raise WrongPassword
+    return stored
+
+
+def _claim_address(work: Work, values: dict[str, object]) -> ReturningInsert[User]:
+    """Insert unless the address is taken: the index answers, not a look-up that another request could overtake."""
+    insert = postgresql_insert if work.db.get_bind().dialect.name == "postgresql" else sqlite_insert
+    return insert(User).values(values).on_conflict_do_nothing(index_elements=["email_normal"]).returning(User)

@@ -1,0 +1,95 @@
+"""What `ostiary doctor` looks at: things that start, and are nevertheless wrong or could be better."""
+
+import difflib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from dotenv import dotenv_values
+
+from app.config import Settings
+from app.database import Database
+from app.exceptions import NotReady
+from app.services.administrators import has_administrator
+from app.services.readiness import check_readiness
+
+ADVISED_PASSWORD_LENGTH = 15
+"""NIST SP 800-63B-4, section 3.1.1.1, for a password that stands alone."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at. `requirement` is the OWASP ASVS 5.0 requirement that a fault fails."""
+
+    level: Literal["ok", "advice", "fault"]
+    text: str
+    requirement: str = ""
+
+
+async def examine(settings: Settings, database: Database, heads: frozenset[str]) -> list[Finding]:
+    """Return every finding: first the database, then the settings, then the files."""
+    findings = [await _database(database, heads)]
+    if findings[0].level == "ok":
+        findings.append(await _administrator(database))
+    return [*findings, *_settings(settings), *_names(), *_files(settings)]
+
+
+async def _database(database: Database, heads: frozenset[str]) -> Finding:
+    try:
+        await check_readiness(database, heads)
+    except NotReady as error:
+        checks = error.members["checks"]
+        return Finding("fault", f"database: {checks}. Is it running, and did you run `ostiary migrate`?")
+    return Finding("ok", f"database: {database.url.get_backend_name()} answers, and its schema is current")
+
+
+async def _administrator(database: Database) -> Finding:
+    if await has_administrator(database.read):
+        return Finding("ok", "administrator: there is one")
+    return Finding("advice", "administrator: there is none. Use `ostiary users create-admin` or the link at start")
+
+
+def _settings(settings: Settings) -> Iterator[Finding]:
+    if not settings.is_production:
+        yield Finding("advice", "ENVIRONMENT is development. Set it to production before others can reach this")
+        return
+    yield Finding("ok", "ENVIRONMENT is production")
+    if settings.docs_enabled:
+        yield Finding("advice", "DOCS_ENABLED: the API document is public. Switch it off unless you mean it", "V13.4.5")
+    if database_is_embedded(settings):
+        yield Finding("advice", "DATABASE_URL is SQLite: one machine, one writer. PostgreSQL is meant for production")
+    if settings.FRONTEND_URL.startswith("http://"):
+        yield Finding("fault", "FRONTEND_URL is not https: its origin may call this API in clear", "V3.4.2")
+    if settings.PASSWORD_MIN_LENGTH < ADVISED_PASSWORD_LENGTH:
+        yield Finding(
+            "advice",
+            f"PASSWORD_MIN_LENGTH is below {ADVISED_PASSWORD_LENGTH}, NIST's advice where no second factor guards",
+            "V6.2.1",
+        )
+
+
+def database_is_embedded(settings: Settings) -> bool:
+    """Whether the database is a file of this machine."""
+    return settings.DATABASE_URL.get_secret_value().startswith("sqlite")
+
+
+def _names() -> Iterator[Finding]:
+    """Names that look like a setting and are none: a typing error would otherwise be silent."""
+    known = list(Settings.model_fields)
+    for name in sorted({*os.environ, *dotenv_values(".env")} - set(known)):
+        meant = difflib.get_close_matches(name.removesuffix("_FILE"), known, n=1, cutoff=0.85)
+        if meant and name.removesuffix("_FILE") not in known:
+            yield Finding("fault", f"{name} is no setting. Did you mean {meant[0]}?", "V13.4.2")
+
+
+def _files(settings: Settings) -> Iterator[Finding]:
+    names = [".env"]
+    if database_is_embedded(settings):
+        names.append(settings.DATABASE_URL.get_secret_value().partition("///")[2].partition("?")[0])
+    for name in names:
+        if name and Path(name).is_file() and Path(name).stat().st_mode & 0o077:
+            yield Finding(
+                "fault", f"{name} can be read by other users of this machine. Run: chmod 600 {name}", "V13.3.1"
+            )

@@ -1,0 +1,69 @@
+"""Sign-in with a password. Whoever asks learns only whether it worked, whatever the reason."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+import structlog
+from sqlalchemy import Executable, select, update
+
+from app.auth.emails import EmailInvalid, mask_email, parse_email
+from app.auth.passwords.hashing import MAXIMUM_LENGTH
+from app.auth.passwords.pool import HashingPool
+from app.database import Reader, Work
+from app.exceptions import InvalidCredentials
+from app.models import User
+from app.services.sessions import PASSWORD, Issued, begin_session
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class _Account:
+    user_id: UUID
+    password_hash: str | None
+    is_active: bool
+
+
+async def sign_in_with_password(work: Work, hashing: HashingPool, *, email: str, password: str) -> Issued:
+    """Begin a session for the owner of an address and its password.
+
+    Raises `InvalidCredentials` for an unknown address, a wrong password, an account without one, and a disabled
+    account alike, after one hash computation on each of these paths. Raises `HashingBusy` under too much load. No
+    connection is held while the hash is computed. A hash that is out of date is replaced on the way.
+    """
+    account = await _find_account(work.read, email)
+    usable = len(password) <= MAXIMUM_LENGTH
+    matches = await hashing.verify(password if usable else "", account.password_hash if account else None)
+    if account is None or not matches or not usable or not account.is_active:
+        log.warning("sign_in.failed", email=mask_email(email), user_id=str(account.user_id) if account else None)
+        raise InvalidCredentials
+    await _claim(work, hashing, account, password)
+    return await begin_session(work, user_id=account.user_id, methods=[PASSWORD])
+
+
+async def _find_account(read: Reader, email: str) -> _Account | None:
+    try:
+        address = parse_email(email)
+    except EmailInvalid:
+        return None
+    row = await read.first(
+        select(User.id, User.password_hash, User.is_active).where(User.email_normal == address.normal)
+    )
+    return _Account(user_id=row.id, password_hash=row.password_hash, is_active=row.is_active) if row else None
+
+
+async def _claim(work: Work, hashing: HashingPool, account: _Account, password: str) -> None:
+    """Make sure that what was verified still stands, and move an old hash up.
+
+    Between the look-up and here a password change or a disabling may have committed. The row lock orders us after
+    it; or it after us, and then it ends the session that we begin.
+    """
+    stored = account.password_hash or ""
+    unchanged = (User.id == account.user_id, User.password_hash == stored, User.is_active)
+    statement: Executable = select(User.id).where(*unchanged).with_for_update(read=True)
+    if hashing.needs_rehash(stored):
+        fresh = await hashing.hash(password)
+        statement = update(User).where(*unchanged).values(password_hash=fresh).returning(User.id)
+        statement = statement.execution_options(synchronize_session=False)
+    if (await work.db.execute(statement)).first() is None:
+        raise InvalidCredentials

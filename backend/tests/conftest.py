@@ -1,0 +1,132 @@
+"""The application of production on two real databases, and callers with real credentials."""
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from fastapi import FastAPI
+
+from app import migrations
+from app.auth.identifiers import new_id
+from app.config import Settings
+from app.database import Database
+from app.main import create_app
+from app.runtime import Runtime
+from tests.accounts import Accounts
+from tests.contract import DocumentedErrors
+from tests.postgres import PostgresServer
+
+SECRET = "mQ2v8Xc4Zr7Tn1Lk9Jh3Gf6Ds0Aq5WeR-yUiOpBxVzNm"
+BASE_URL = "http://127.0.0.1:8000"
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run every test that touches a database on both, unless it names one itself by a marker."""
+    if "database_url" in metafunc.fixturenames:
+        only = metafunc.definition.get_closest_marker("only")
+        kinds = [only.args[0]] if only else ["sqlite", "postgresql"]
+        metafunc.parametrize("database_kind", kinds)
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> tuple[str, dict[str, Any]]:
+    return "asyncio", {"use_uvloop": True}
+
+
+@pytest.fixture(autouse=True)
+def environment_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Keep a developer's `.env` and environment out of the tests."""
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    with PostgresServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated file that each test copies."""
+    path = tmp_path_factory.mktemp("sqlite") / "template.db"
+    asyncio.run(migrate(f"sqlite:///{path}"))
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres: PostgresServer) -> str:
+    """A migrated database that each test copies."""
+    asyncio.run(postgres.create_database("template"))
+    asyncio.run(migrate(postgres.url("template")))
+    return "template"
+
+
+async def migrate(url: str) -> None:
+    database = Database(settings_for(url), patient=True)
+    await migrations.upgrade(database)
+    await database.close()
+
+
+def settings_for(url: str, **changes: object) -> Settings:
+    values: dict[str, object] = {
+        "ENVIRONMENT": "development",
+        "SECRET_KEY": SECRET,
+        "DATABASE_URL": url,
+        "DATABASE_POOL_SIZE": 4,
+        "ACCESS_LOG": False,
+    }
+    return Settings.load(**{**values, **changes})
+
+
+@pytest.fixture
+def database_url(database_kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of a fresh, migrated database of the kind that the test runs on."""
+    if database_kind == "sqlite":
+        shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "test.db")
+        yield f"sqlite:///{tmp_path}/test.db"
+        return
+    server: PostgresServer = request.getfixturevalue("postgres")
+    name = f"test_{new_id().hex}"
+    asyncio.run(server.create_database(name, template=request.getfixturevalue("postgres_template")))
+    yield server.url(name)
+    asyncio.run(server.drop_database(name))
+
+
+@pytest.fixture
+def settings(database_url: str, request: pytest.FixtureRequest) -> Settings:
+    """Settings for the test's database; `@pytest.mark.settings(NAME=value)` changes some."""
+    marker = request.node.get_closest_marker("settings")
+    return settings_for(database_url, **(marker.kwargs if marker else {}))
+
+
+@pytest.fixture
+async def app(settings: Settings) -> AsyncIterator[FastAPI]:
+    application = create_app(settings)
+    async with application.router.lifespan_context(application):
+        yield application
+
+
+@pytest.fixture
+def runtime(app: FastAPI) -> Runtime:
+    held: Runtime = app.state.runtime
+    return held
+
+
+@pytest.fixture
+async def client(app: FastAPI) -> AsyncIterator[httpx2.AsyncClient]:
+    """A client without credentials. Every error it sees must stand in the OpenAPI document of its route."""
+    transport = DocumentedErrors(app)
+    async with httpx2.AsyncClient(transport=transport, base_url=BASE_URL) as http:
+        yield http
+
+
+@pytest.fixture
+def accounts(client: httpx2.AsyncClient, runtime: Runtime) -> Accounts:
+    """Makes people with accounts, and signs them in."""
+    return Accounts(client, runtime)
