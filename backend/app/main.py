@@ -16,7 +16,7 @@ from app.middleware.hosts import AllowedHosts
 from app.middleware.request_context import HEADER, RequestContext
 from app.middleware.security_headers import SecurityHeaders
 from app.middleware.strict_json import StrictJson
-from app.migrations import expected_heads
+from app.migrations import revisions
 from app.openapi import install_openapi
 from app.pages import docs, files, setup
 from app.problems import ErrorBoundary, install_problem_handlers
@@ -47,7 +47,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     app.state.runtime = Runtime.build(settings)
-    app.state.schema_heads = expected_heads(extensions)
+    app.state.revisions = revisions(extensions)
     install_problem_handlers(app)
     for router, prefix in _routers(settings, extensions):
         # The limit stands here, and not on the application, so that its refusal passes through our middleware; a

@@ -1,12 +1,14 @@
 """Moves the schema up and down, ours and the extensions' together, and says whether it is current."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.util import to_tuple
 from sqlalchemy import Connection
 
 from app.database import Database
@@ -45,9 +47,31 @@ async def check(database: Database, extensions: Sequence[Extension] = ()) -> Non
     await _run(database, extensions, command.check)
 
 
-def expected_heads(extensions: Sequence[Extension] = ()) -> frozenset[str]:
-    """Return the revisions that the code was written for."""
-    return frozenset(ScriptDirectory.from_config(alembic_config(extensions)).get_heads())
+@dataclass(frozen=True)
+class Revisions:
+    """What the code was written for: the revisions a current schema is at, and all that it has ever heard of."""
+
+    heads: frozenset[str]
+    known: frozenset[str]
+
+    def satisfied_by(self, present: frozenset[str]) -> bool:
+        """Whether a schema at these revisions can be served.
+
+        One that holds a revision unknown to us was migrated by a newer version, during a rolling deployment; ours
+        are in it, and the older version goes on serving.
+        """
+        return self.heads <= present or not present <= self.known
+
+
+def revisions(extensions: Sequence[Extension] = ()) -> Revisions:
+    """Return what the code, with these extensions, was written for."""
+    script = ScriptDirectory.from_config(alembic_config(extensions))
+    scripts = list(script.walk_revisions())
+    # A revision that another one depends on is not recorded as a head of its own.
+    required = {name for revision in scripts for name in to_tuple(revision.dependencies)}
+    return Revisions(
+        heads=frozenset(script.get_heads()) - required, known=frozenset(revision.revision for revision in scripts)
+    )
 
 
 async def present_heads(database: Database) -> frozenset[str]:

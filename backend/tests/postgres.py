@@ -410,7 +410,7 @@ def _watch(parent: int, directory: Path) -> None:
         late = time.monotonic() > deadline
         # SIGQUIT is PostgreSQL's immediate shutdown: nobody needs the data, yet shared memory is freed.
         if not _signal_server(directory, signal.SIGKILL if late else signal.SIGQUIT):
-            # This also stops an initdb or a server that has only just begun: they fail without their files.
+            # This also stops an initdb or a server that has not noted its number yet: they miss their files.
             shutil.rmtree(directory, ignore_errors=True)
         if late:
             break
@@ -423,8 +423,11 @@ def _signal_server(directory: Path, number: signal.Signals) -> bool:
     status = _read_status(directory)
     if status is None:
         return False
+    pid, _ = status
     try:
-        os.kill(status[0], number)
+        # initdb's helpers note their number negated. They are brief, and would leave shared memory behind if
+        # they were cut off, so they are only looked for.
+        os.kill(abs(pid), number if pid > 0 else 0)
     except ProcessLookupError:
         return False
     return True
@@ -437,8 +440,8 @@ def _read_status(directory: Path) -> tuple[int, str] | None:
         pid = int(lines[0])
     except (OSError, ValueError, IndexError):
         return None
-    # initdb's helpers write a negative number here; they are no servers.
-    return (pid, lines[7].strip() if len(lines) > 7 else "") if pid > 0 else None
+    # Zero would mean our own process group to those who send signals.
+    return (pid, lines[7].strip() if len(lines) > 7 else "") if pid else None
 
 
 # --- Starting and stopping ----------------------------------------------------------------------------------
@@ -503,7 +506,12 @@ class PostgresServer:
     has PostgreSQL's own settings and keeps its files on a disk, so that commits take their honest time.
     """
 
-    def __init__(self, durable: bool = False, max_connections: int = 200, binaries: Path | None = None) -> None:
+    def __init__(
+        self,
+        durable: bool = False,
+        max_connections: int = 200,
+        binaries: Path | None = None,
+    ) -> None:
         """Note the wishes and start nothing. Without `binaries`, `find_binaries` is asked."""
         self.durable = durable
         self.max_connections = max_connections

@@ -7,7 +7,7 @@ import typer
 from app.config import Settings
 from app.database import Database
 from app.extensions import load_extensions
-from app.migrations import expected_heads
+from app.migrations import revisions
 from app.services.examination import Finding, examine
 
 _MARKS = {"ok": "ok     ", "advice": "advice ", "fault": "FAULT  "}
@@ -16,12 +16,12 @@ _MARKS = {"ok": "ok     ", "advice": "advice ", "fault": "FAULT  "}
 def doctor() -> None:
     """Examine this installation. Each finding names its remedy and the OWASP ASVS 5.0 requirement behind it."""
     settings = Settings.load()
-    heads = expected_heads(load_extensions(settings.EXTENSIONS))
+    expected = revisions(load_extensions(settings.EXTENSIONS))
 
     async def run() -> list[Finding]:
         database = Database(settings)
         try:
-            return await examine(settings, database, heads)
+            return await examine(settings, database, expected)
         finally:
             await database.close()
 

@@ -8,6 +8,7 @@ import typer
 
 from app import __version__
 from app.cli import doctor as doctor_command
+from app.cli import init as init_command
 from app.cli import schema, serving, users
 from app.config import ConfigurationError
 from app.exceptions import AppException
@@ -19,6 +20,7 @@ cli = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+cli.command("init")(init_command.init)
 cli.command("serve")(serving.serve)
 cli.command("routes")(serving.routes)
 cli.command("migrate")(schema.migrate)

@@ -14,7 +14,12 @@ def migrate(
     down_to: str = typer.Option(None, help="Go back to this revision instead (`base`: to nothing). Data is lost."),
 ) -> None:
     """Bring the database schema up to date: ours, and that of your extensions."""
-    settings = Settings.load()
+    heads = bring_up_to_date(Settings.load(), down_to=down_to)
+    typer.echo(f"The schema is at {', '.join(sorted(heads)) or 'nothing'}.", err=True)
+
+
+def bring_up_to_date(settings: Settings, *, down_to: str | None = None) -> frozenset[str]:
+    """Migrate up to the newest revisions, or down to one, and return where the schema is then."""
     extensions = load_extensions(settings.EXTENSIONS)
 
     async def move() -> frozenset[str]:
@@ -28,5 +33,4 @@ def migrate(
         finally:
             await database.close()
 
-    heads = asyncio.run(move())
-    typer.echo(f"The schema is at {', '.join(sorted(heads)) or 'nothing'}.", err=True)
+    return asyncio.run(move())

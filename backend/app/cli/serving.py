@@ -7,12 +7,13 @@ from datetime import UTC, datetime
 import typer
 import uvicorn
 
+from app.cli.schema import bring_up_to_date
 from app.config import Settings
 from app.database import Database
 from app.extensions import load_extensions
 from app.logs import configure_logging
 from app.main import create_app
-from app.migrations import expected_heads
+from app.migrations import revisions
 from app.routes import route_map
 from app.services.administrators import has_administrator, new_setup_code
 from app.services.readiness import check_readiness
@@ -24,6 +25,7 @@ def serve(
     host: str = typer.Option(None, help="Address to listen on; HOST otherwise."),
     port: int = typer.Option(None, help="Port to listen on; PORT otherwise."),
     workers: int = typer.Option(None, help="Server processes; WORKERS otherwise."),
+    migrate: bool = typer.Option(False, "--migrate", help="Bring the schema up to date first."),
 ) -> None:
     """Start the server and print where to go."""
     for name, value in (("HOST", host), ("PORT", port), ("WORKERS", workers)):
@@ -31,6 +33,8 @@ def serve(
             os.environ[name] = str(value)
     settings = Settings.load()
     configure_logging(settings)
+    if migrate:
+        bring_up_to_date(settings)
     create_app(settings)  # Refuses here, once and clearly, rather than in every worker.
     typer.echo(asyncio.run(_welcome(settings)), err=True)
     uvicorn.run(
@@ -59,7 +63,7 @@ async def _welcome(settings: Settings) -> str:
     """Return what the first screen says. Raises `NotReady` when the database is away or its schema is old."""
     database = Database(settings)
     try:
-        await check_readiness(database, expected_heads(load_extensions(settings.EXTENSIONS)))
+        await check_readiness(database, revisions(load_extensions(settings.EXTENSIONS)))
         administered = await has_administrator(database.read)
     finally:
         await database.close()

@@ -24,4 +24,4 @@ async def health() -> HealthResponse:
 async def ready(request: Request) -> ReadyResponse:
     """Say whether the process can serve: the database answers and its schema is current."""
     state = request.app.state
-    return ReadyResponse(checks=await readiness.check_readiness(state.runtime.database, state.schema_heads))
+    return ReadyResponse(checks=await readiness.check_readiness(state.runtime.database, state.revisions))

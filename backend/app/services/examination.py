@@ -12,6 +12,7 @@ from dotenv import dotenv_values
 from app.config import Settings
 from app.database import Database
 from app.exceptions import NotReady
+from app.migrations import Revisions
 from app.services.administrators import has_administrator
 from app.services.readiness import check_readiness
 
@@ -28,17 +29,17 @@ class Finding:
     requirement: str = ""
 
 
-async def examine(settings: Settings, database: Database, heads: frozenset[str]) -> list[Finding]:
+async def examine(settings: Settings, database: Database, expected: Revisions) -> list[Finding]:
     """Return every finding: first the database, then the settings, then the files."""
-    findings = [await _database(database, heads)]
+    findings = [await _database(database, expected)]
     if findings[0].level == "ok":
         findings.append(await _administrator(database))
     return [*findings, *_settings(settings), *_names(), *_files(settings)]
 
 
-async def _database(database: Database, heads: frozenset[str]) -> Finding:
+async def _database(database: Database, expected: Revisions) -> Finding:
     try:
-        await check_readiness(database, heads)
+        await check_readiness(database, expected)
     except NotReady as error:
         checks = error.members["checks"]
         return Finding("fault", f"database: {checks}. Is it running, and did you run `ostiary migrate`?")
