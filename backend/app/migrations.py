@@ -68,7 +68,7 @@ def revisions(extensions: Sequence[Extension] = ()) -> Revisions:
     script = ScriptDirectory.from_config(alembic_config(extensions))
     scripts = list(script.walk_revisions())
     # A revision that another one depends on is not recorded as a head of its own.
-    required = {name for revision in scripts for name in to_tuple(revision.dependencies)}
+    required = {name for revision in scripts for name in to_tuple(revision.dependencies, default=())}
     return Revisions(
         heads=frozenset(script.get_heads()) - required, known=frozenset(revision.revision for revision in scripts)
     )

@@ -11,7 +11,7 @@ from app.cli import doctor as doctor_command
 from app.cli import init as init_command
 from app.cli import schema, serving, users
 from app.config import ConfigurationError
-from app.exceptions import AppException
+from app.exceptions import AppException, NotReady
 
 cli = typer.Typer(
     name="ostiary",
@@ -51,6 +51,17 @@ def run() -> None:
 
 
 def _explain(error: AppException) -> str:
+    """Return a refusal for the person at the terminal, who may know more than a stranger: the cause, too."""
+    lines = [f"{error.message} ({error.code})"]
     details = error.members.get("errors")
-    lines = [f"{item['pointer'].strip('/')}: {item['detail']}" for item in details] if isinstance(details, list) else []
-    return "\n".join([f"{error.message} ({error.code})", *lines])
+    lines += (
+        [f"  {item['pointer'].strip('/')}: {item['detail']}" for item in details] if isinstance(details, list) else []
+    )
+    checks = error.members.get("checks")
+    lines += [f"  {name}: {state}" for name, state in checks.items()] if isinstance(checks, dict) else []
+    if isinstance(error, NotReady):
+        lines.append("  Is the database running, and is DATABASE_URL right? Did you run `ostiary migrate`?")
+    cause = error.__cause__
+    while cause is not None and cause.__cause__ is not None:
+        cause = cause.__cause__
+    return "\n".join([*lines, *([f"  cause: {cause}"] if cause else [])])
