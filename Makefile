@@ -18,6 +18,9 @@ run: $(RUNTIME)  ## Start the server (PORT=, DATABASE_URL=, … as in docs/setti
 	@$(BIN)/ostiary init
 	@exec $(BIN)/ostiary serve --migrate
 
+.PHONY: install
+install: $(RUNTIME)  ## Set up the virtual environment without starting anything
+
 .PHONY: doctor
 doctor: $(RUNTIME)  ## Examine this installation: what is wrong, what could be better
 	@$(BIN)/ostiary doctor

@@ -1,7 +1,7 @@
 """The only translator from exceptions to answers: `application/problem+json` (RFC 9457), always in one shape."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -26,6 +26,8 @@ from app.schemas.problems import Problem
 log = structlog.get_logger()
 
 MEDIA_TYPE = "application/problem+json"
+RENDERER = "ostiary.problem_renderer"
+"""Where a route puts its own way of showing a refusal: a function of the request and the exception."""
 _LONGEST_POINTER = 120
 _BODY_TYPE_ERRORS = {"model_attributes_type", "model_type", "dict_type"}
 
@@ -62,11 +64,6 @@ def problem_responses(*errors: type[AppException]) -> dict[int | str, dict[str, 
         codes = ", ".join(entry["content"][MEDIA_TYPE]["examples"])
         entry["description"] = f"{HTTPStatus(error.status_code).phrase}: {codes}"
     return responses
-
-
-def field_problems(details: Sequence[Any]) -> list[dict[str, str]]:
-    """Return what is wrong with each field, from pydantic's own list."""
-    return [_field_problem(item) for item in details]
 
 
 def install_problem_handlers(app: FastAPI) -> None:
@@ -113,13 +110,13 @@ async def _on_app_exception(request: Request, error: Exception) -> Response:
         raise error
     if error.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
         log.error("request.refused", error_code=error.code, cause=repr(error.__cause__))
-    return problem_response(error, _request_id(request))
+    return _answer(request, error)
 
 
 async def _on_http_exception(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
-    return problem_response(_from_status(error), _request_id(request))
+    return _answer(request, _from_status(error))
 
 
 async def _on_validation_error(request: Request, error: Exception) -> Response:
@@ -127,8 +124,8 @@ async def _on_validation_error(request: Request, error: Exception) -> Response:
         raise error
     details = error.errors()
     if _expected_another_media_type(request, details):
-        return problem_response(UnsupportedMediaType(), _request_id(request))
-    return problem_response(ValidationFailed(field_problems(details)), _request_id(request))
+        return _answer(request, UnsupportedMediaType())
+    return _answer(request, ValidationFailed([_field_problem(item) for item in details]))
 
 
 def _from_status(error: HTTPException) -> AppException:
@@ -183,5 +180,6 @@ def _example(error: type[AppException]) -> dict[str, object]:
     }
 
 
-def _request_id(request: Request) -> str:
-    return str(request.scope.get("ostiary.request_id", ""))
+def _answer(request: Request, error: AppException) -> Response:
+    render: Callable[[Request, AppException], Response] | None = request.scope.get(RENDERER)
+    return render(request, error) if render else problem_response(error, request.scope.get("ostiary.request_id", ""))

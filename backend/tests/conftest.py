@@ -26,7 +26,7 @@ BASE_URL = "http://127.0.0.1:8000"
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run every test that touches a database on both, unless it names one itself by a marker."""
-    if "database_url" in metafunc.fixturenames:
+    if "database_kind" in metafunc.fixturenames:
         only = metafunc.definition.get_closest_marker("only")
         kinds = [only.args[0]] if only else ["sqlite", "postgresql"]
         metafunc.parametrize("database_kind", kinds)

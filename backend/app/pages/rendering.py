@@ -4,14 +4,13 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from fastapi import Request
-from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, Response
 from fastapi.routing import APIRoute
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from app.auth.dependencies import get_runtime
-from app.exceptions import AppException, ValidationFailed
-from app.problems import field_problems
+from app.exceptions import AppException
+from app.problems import RENDERER
 
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -29,25 +28,25 @@ def page(
 
 
 class PageRoute(APIRoute):
-    """A route for people: a refusal becomes a page that says what to do, not a JSON document."""
+    """A route for people: a refusal becomes a page that says what to do, not a JSON document.
+
+    It only says how refusals are to be shown. They are raised on, so that the unit of work sees them and undoes what
+    was written.
+    """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Wrap the framework's handler."""
         handle = super().get_route_handler()
 
         async def handle_for_people(request: Request) -> Response:
-            try:
-                return await handle(request)
-            except RequestValidationError as error:
-                return _problem_page(request, ValidationFailed(field_problems(error.errors())))
-            except AppException as error:
-                return _problem_page(request, error)
+            request.scope[RENDERER] = _problem_page
+            return await handle(request)
 
         return handle_for_people
 
 
-def _problem_page(request: Request, error: AppException) -> HTMLResponse:
-    return page(
+def _problem_page(request: Request, error: AppException) -> Response:
+    response = page(
         request,
         "problem.html",
         status_code=error.status_code,
@@ -57,3 +56,5 @@ def _problem_page(request: Request, error: AppException) -> HTMLResponse:
         errors=error.members.get("errors", []),
         request_id=request.scope.get("ostiary.request_id", ""),
     )
+    response.headers.update(error.headers)
+    return response
