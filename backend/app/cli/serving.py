@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import typer
 import uvicorn
 
+from app.cli.http_protocol import BoundedHttpProtocol
 from app.cli.schema import bring_up_to_date
 from app.config import Settings
 from app.database import Database
@@ -43,6 +44,7 @@ def serve(
         host=settings.HOST,
         port=settings.PORT,
         workers=settings.worker_count,
+        http=BoundedHttpProtocol,
         log_config=None,
         access_log=False,
         server_header=False,
