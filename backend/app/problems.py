@@ -8,6 +8,7 @@ from typing import Any
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from fastapi.params import Form
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -29,6 +30,7 @@ MEDIA_TYPE = "application/problem+json"
 RENDERER = "ostiary.problem_renderer"
 """Where a route puts its own way of showing a refusal: a function of the request and the exception."""
 _LONGEST_POINTER = 120
+_FORM_TYPES = {"application/x-www-form-urlencoded", "multipart/form-data"}
 _BODY_TYPE_ERRORS = {"model_attributes_type", "model_type", "dict_type"}
 
 
@@ -149,9 +151,12 @@ def _from_status(error: HTTPException) -> AppException:
 
 
 def _expected_another_media_type(request: Request, details: Sequence[Any]) -> bool:
-    """Whether a whole body was refused because it did not come as JSON (or as a form, where one is due)."""
+    """Whether the body was refused because it came as something else than the form, or the JSON, that is due."""
+    given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if isinstance(getattr(getattr(request.scope.get("route"), "body_field", None), "field_info", None), Form):
+        return bool(given) and given not in _FORM_TYPES
     whole = any(tuple(item["loc"]) == ("body",) and item["type"] in _BODY_TYPE_ERRORS for item in details)
-    return whole and not request.headers.get("content-type", "").lower().startswith("application/json")
+    return whole and given != "application/json"
 
 
 def _field_problem(item: Any) -> dict[str, str]:

@@ -101,6 +101,17 @@ def require(permission: str) -> PermissionGuard:
     return PermissionGuard(permission)
 
 
+async def refuse_repeated_fields(request: Request) -> None:
+    """Raise `InvalidRequest` when a form names a field twice: two parsers could each believe another one (RFC 6749, 3.2)."""
+    names = [name for name, _ in (await request.form()).multi_items()]
+    if len(names) != len(set(names)):
+        raise InvalidRequest("A field of the form stands there twice")
+
+
+SingleFields = Depends(refuse_repeated_fields)
+"""For a route that takes a form: each field at most once."""
+
+
 def client_of(request: Request) -> Client:
     """Return where a request comes from, as far as the connection itself tells."""
     return Client(

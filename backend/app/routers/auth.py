@@ -4,11 +4,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Form, status
 
-from app.auth.dependencies import HashingDep, Public, SignedIn, TokensDep, WorkDep
+from app.auth.dependencies import HashingDep, Public, SignedIn, SingleFields, TokensDep, WorkDep
 from app.exceptions import (
     EmailTaken,
     HashingBusy,
     InvalidCredentials,
+    InvalidRequest,
     LastAdministrator,
     RefreshTokenInvalid,
     SessionEnded,
@@ -43,7 +44,11 @@ async def register(body: RegisterRequest, work: WorkDep, hashing: HashingDep) ->
     return UserResponse.model_validate(await accounts.register(work, hashing, account=account))
 
 
-@router.post("/login", dependencies=[Public], responses=problem_responses(InvalidCredentials, HashingBusy))
+@router.post(
+    "/login",
+    dependencies=[Public, SingleFields],
+    responses=problem_responses(InvalidCredentials, HashingBusy, InvalidRequest),
+)
 async def login(
     form: Annotated[LoginForm, Form()], work: WorkDep, hashing: HashingDep, tokens: TokensDep
 ) -> TokenResponse:
