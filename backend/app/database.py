@@ -20,13 +20,15 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engin
 from sqlalchemy.orm import DeclarativeBase
 
 from app.config import Settings
-from app.exceptions import DatabaseUnavailable, Refusal
+from app.exceptions import DatabaseUnavailable, InvalidRequest, Refusal
 
 Entity = TypeVar("Entity", bound="Base")
 
 SQLITE_READERS = 4
 _AWAY_STATES = {"57014", "57P01", "57P02", "57P03", "53300", "55P03", "40P01", "40001"}
 """PostgreSQL's "not now": statement time-out, shutting down, starting up, too many connections, locked, deadlock."""
+_UNSTORABLE_TEXT = "22021"
+"""PostgreSQL's answer to NUL in a text. Our own requests refuse it earlier; an extension's may not."""
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -167,7 +169,8 @@ def _postgresql_engines(url: URL, settings: Settings, *, patient: bool) -> tuple
         pool_size=settings.DATABASE_POOL_SIZE,
         max_overflow=0,
         pool_timeout=settings.DATABASE_TIMEOUT_SECONDS,
-        pool_pre_ping=False,
+        # An error's text would repeat addresses and password hashes otherwise, and end in the log.
+        hide_parameters=True,
         connect_args={
             "timeout": settings.DATABASE_TIMEOUT_SECONDS,
             "command_timeout": None if patient else settings.DATABASE_TIMEOUT_SECONDS + 1,
@@ -186,9 +189,14 @@ def _postgresql_engines(url: URL, settings: Settings, *, patient: bool) -> tuple
 def _sqlite_engines(url: URL, settings: Settings) -> tuple[AsyncEngine, AsyncEngine]:
     """One connection writes, a few read: SQLite takes one writer at a time, and waiting for it in the pool is fair."""
     timeout = settings.DATABASE_TIMEOUT_SECONDS
-    writing = create_async_engine(url, pool_size=1, max_overflow=0, pool_timeout=timeout)
+    writing = create_async_engine(url, pool_size=1, max_overflow=0, pool_timeout=timeout, hide_parameters=True)
     reading = create_async_engine(
-        url, pool_size=SQLITE_READERS, max_overflow=0, pool_timeout=timeout, isolation_level="AUTOCOMMIT"
+        url,
+        pool_size=SQLITE_READERS,
+        max_overflow=0,
+        pool_timeout=timeout,
+        isolation_level="AUTOCOMMIT",
+        hide_parameters=True,
     )
     for engine in (writing, reading):
         _translate_errors(engine)
@@ -222,6 +230,8 @@ def _translate_errors(engine: AsyncEngine) -> None:
             raise DatabaseUnavailable from error
 
     def handle(context: ExceptionContext) -> BaseException | None:
+        if getattr(context.original_exception, "sqlstate", None) == _UNSTORABLE_TEXT:
+            return InvalidRequest("A text holds a character that cannot be stored")
         return DatabaseUnavailable() if _is_away(context) else None
 
     event.listen(engine.sync_engine, "do_connect", connect)

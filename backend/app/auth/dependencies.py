@@ -116,7 +116,7 @@ def client_of(request: Request) -> Client:
     """Return where a request comes from, as far as the connection itself tells."""
     return Client(
         address=request.client.host if request.client else None,
-        user_agent=request.headers.get("user-agent"),
+        user_agent="".join(c for c in request.headers.get("user-agent", "") if c.isprintable()) or None,
         request_id=request.scope.get("ostiary.request_id", ""),
     )
 

@@ -19,6 +19,8 @@ from app.auth.keys import KeyRing, SigningKey
 MAXIMUM_LENGTH = 8192
 """Characters of a token that are looked at; a longer one is refused before any decoding (RFC 8725, section 3.11)."""
 LEEWAY = timedelta(seconds=30)
+"""How far the clocks of two servers may be apart."""
+MAXIMUM_LIFETIME = timedelta(days=1)
 ACCESS_TOKEN_TYPE = "at+jwt"
 FIRST_PARTY_CLIENT = "first-party"
 """The `client_id` of tokens that our own sign-in issues (RFC 9068, section 2.2 requires the claim)."""
@@ -120,6 +122,8 @@ def _checked_claims(payload: dict[str, Any], *, issuer: str, audience: str, now:
     )
     if claims.issued_at > now + LEEWAY:
         raise TokenRejected("issued in the future")
+    if claims.expires_at - claims.issued_at > MAXIMUM_LIFETIME:
+        raise TokenRejected("lives longer than any token of ours")
     if claims.expires_at <= now:
         raise TokenOutOfDate("expired")
     return claims

@@ -9,7 +9,7 @@ import typer
 from app import __version__
 from app.cli import doctor as doctor_command
 from app.cli import init as init_command
-from app.cli import schema, serving, users
+from app.cli import papers, schema, serving, users
 from app.config import ConfigurationError
 from app.exceptions import AppException, NotReady
 
@@ -25,6 +25,7 @@ cli.command("serve")(serving.serve)
 cli.command("routes")(serving.routes)
 cli.command("migrate")(schema.migrate)
 cli.command("doctor")(doctor_command.doctor)
+cli.command("documents", hidden=True)(papers.documents)
 cli.add_typer(users.cli, name="users")
 
 

@@ -31,7 +31,10 @@ def _plain_text(value: str) -> str:
     return text
 
 
-FullName = Annotated[str, Field(max_length=200, examples=["Ada Lovelace"]), AfterValidator(_plain_text)]
+PlainText = Annotated[str, AfterValidator(_plain_text)]
+"""One line of readable text."""
+
+FullName = Annotated[PlainText, Field(max_length=200, examples=["Ada Lovelace"])]
 """A person's name: one line, at most 200 characters. It is text, never markup."""
 
 Email = Annotated[str, Field(max_length=254, examples=["ada@example.com"])]

@@ -30,4 +30,4 @@ class UpdateUserRequest(RequestModel):
     """What an administrator may change of an account. A field that is left out stays as it is."""
 
     is_active: bool | None = Field(None, strict=True, description="false disables the account and ends its sessions.")
-    role: str | None = Field(None, max_length=40, examples=["admin"])
+    role: str | None = Field(None, max_length=40, pattern=r"^[a-z][a-z0-9_-]*$", examples=["admin"])

@@ -49,7 +49,7 @@ async def begin_session(work: Work, *, user_id: UUID, methods: Sequence[str]) ->
         idle_expires_at=min(work.now + work.settings.session_idle_ttl, expires_at),
         expires_at=expires_at,
         client_address=work.client.address,
-        user_agent=(work.client.user_agent or "")[:400] or None,
+        user_agent=work.client.user_agent[:400] if work.client.user_agent else None,
     )
     work.db.add(session)
     await work.db.flush()

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
@@ -49,7 +50,9 @@ async def list_users(read: Reader, *, limit: int, cursor: str | None, skip: int,
     if cursor is not None:
         statement = statement.where(User.id > _decode_cursor(cursor))
     if search:
-        statement = statement.where(User.search_text.contains(search.lower(), autoescape=True))
+        statement = statement.where(
+            User.search_text.contains(unicodedata.normalize("NFC", search).lower(), autoescape=True)
+        )
     users = await read.entities(statement)
     more = len(users) > limit
     return UserPage(items=users[:limit], next_cursor=_encode_cursor(users[limit - 1].id) if more else None)
