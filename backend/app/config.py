@@ -4,13 +4,11 @@ A start with a weak, known or missing secret, or with values that contradict one
 message that lists every finding and its remedy. Nothing here is read at import: a door builds `Settings`.
 """
 
-import math
 import os
-from collections import Counter
+from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic.fields import FieldInfo
@@ -22,15 +20,10 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from app.plausibility import base_url, host_of, secret_problem
+
 CommaSeparated = Annotated[list[str], NoDecode]
 """A list that is written `a,b,c` in the environment."""
-
-KNOWN_SECRETS = frozenset(
-    {"changeme", "change-me", "secret", "secretkey", "your-secret-key", "supersecret", "test", "dev"}
-)
-MINIMUM_SECRET_BYTES = 32
-MINIMUM_SECRET_BITS = 100
-"""Estimated from how often each character occurs: 32 random hexadecimal digits have about 120."""
 
 API_PREFIX = "/api/v1"
 """Where every route of the API lives. Said here and nowhere else."""
@@ -52,21 +45,20 @@ class SecretFileSource(EnvSettingsSource):
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
         """Return the content of the file that `NAME_FILE` names, without its last line break."""
         path = os.environ.get(f"{field_name}_FILE")
-        if path is None:
-            return None, field_name, False
-        try:
-            return Path(path).read_text(encoding="utf-8").rstrip("\r\n"), field_name, False
-        except OSError as error:
-            raise ConfigurationError(
-                [f"{field_name}_FILE: cannot be read ({error.strerror}). Name a readable file."]
-            ) from None
+        content = _content(path) if path is not None else None
+        return content.rstrip("\r\n") if content is not None else None, field_name, False
 
 
 class Settings(BaseSettings):
     """Every setting, with the name it has in the environment. `docs/settings.md` is generated from this class."""
 
     model_config = SettingsConfigDict(
-        env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True, validate_default=True
+        env_file=".env",
+        env_file_encoding="utf-8",
+        extra="ignore",
+        frozen=True,
+        validate_default=True,
+        hide_input_in_errors=True,
     )
 
     ENVIRONMENT: Literal["development", "production"] = Field(
@@ -116,7 +108,10 @@ class Settings(BaseSettings):
     HASHING_QUEUE: int = Field(
         200, ge=0, le=10000, description="Sign-ins that may wait for a hashing thread; one more is answered 503."
     )
-    FRONTEND_URL: str = Field("http://localhost:3000", description="Your front end; its origin may call this API.")
+    FRONTEND_URL: str = Field(
+        "",
+        description="Your front end; its origin may call this API. Development: `http://localhost:3000` when empty.",
+    )
     ALLOWED_ORIGINS: CommaSeparated = Field(
         default=[], description="Further origins that may call this API from a browser, separated by commas."
     )
@@ -164,21 +159,27 @@ class Settings(BaseSettings):
     @classmethod
     def _check_url(cls, value: str, info: ValidationInfo) -> str:
         production = info.data.get("ENVIRONMENT", "production") == "production"
-        if info.field_name == "PUBLIC_URL" and not value:
-            if production:
-                raise ValueError(
-                    "is missing. Set it to where users reach this server, such as https://accounts.example.com"
-                )
-            return f"http://127.0.0.1:{info.data.get('PORT', 8000)}"
-        return _checked_url(value.rstrip("/"), production=production and info.field_name == "PUBLIC_URL")
+        own = info.field_name == "PUBLIC_URL"
+        if not value and not production:
+            return f"http://127.0.0.1:{info.data.get('PORT', 8000)}" if own else "http://localhost:3000"
+        if not value and own:
+            raise ValueError(
+                "is missing. Set it to where users reach this server, such as https://accounts.example.com"
+            )
+        url = base_url(value) if value else ""
+        if url is None:
+            raise ValueError("is not scheme, host and port alone. Write it like https://accounts.example.com")
+        if own and production and not url.startswith("https://"):
+            raise ValueError("is not https. Tokens and passwords need it in production")
+        return url
 
     @field_validator("DATABASE_URL")
     @classmethod
     def _check_database_url(cls, value: SecretStr) -> SecretStr:
-        scheme = value.get_secret_value().partition("://")[0].partition("+")[0]
-        if scheme not in {"sqlite", "postgresql", "postgres"}:
+        scheme, separator, _ = value.get_secret_value().partition("://")
+        if not separator or scheme.partition("+")[0] not in {"sqlite", "postgresql", "postgres"}:
             raise ValueError(
-                "begins with an unknown scheme. Use sqlite:///file.db or postgresql://user:password@host/name"
+                "does not begin with a scheme that is known. Use sqlite:///file.db or postgresql://user:password@host/name"
             )
         return value
 
@@ -212,14 +213,12 @@ class Settings(BaseSettings):
     @classmethod
     def _check_origins(cls, value: list[str], info: ValidationInfo) -> list[str]:
         production = info.data.get("ENVIRONMENT", "production") == "production"
-        for origin in value:
-            if origin != "*" and origin_of(_checked_url(origin, production=False)) != origin:
-                raise ValueError(
-                    "holds an entry with a path. An origin is scheme, host and port: https://app.example.com"
-                )
-            if origin == "*" and production:
-                raise ValueError("is '*'. List the origins of your front ends, separated by commas")
-        return value
+        if "*" in value and production:
+            raise ValueError("is '*'. List the origins of your front ends, separated by commas")
+        origins = [origin if origin == "*" else base_url(origin) for origin in value]
+        if None in origins:
+            raise ValueError("holds an entry that is no origin. Write scheme, host and port: https://app.example.com")
+        return [origin for origin in origins if origin]
 
     @field_validator("ALLOWED_HOSTS")
     @classmethod
@@ -268,14 +267,13 @@ class Settings(BaseSettings):
     @property
     def cors_origins(self) -> list[str]:
         """Every origin that may call this API from a browser."""
-        return sorted({origin_of(self.FRONTEND_URL), *self.ALLOWED_ORIGINS})
+        return sorted({*([self.FRONTEND_URL] if self.FRONTEND_URL else []), *self.ALLOWED_ORIGINS})
 
     @property
     def served_hosts(self) -> list[str]:
         """Every Host name that is served."""
-        public = urlsplit(self.PUBLIC_URL).hostname or ""
         local = () if self.is_production else LOCAL_HOSTS
-        return sorted({f"[{public}]" if ":" in public else public, *local, *(h.lower() for h in self.ALLOWED_HOSTS)})
+        return sorted({host_of(self.PUBLIC_URL), *local, *(h.lower() for h in self.ALLOWED_HOSTS)})
 
     @classmethod
     def load(cls, **values: object) -> Self:
@@ -283,34 +281,15 @@ class Settings(BaseSettings):
 
         Raises `ConfigurationError` with every finding; its text repeats no value, so that no secret reaches a log.
         """
+        unreadable = _unreadable_files(cls.model_fields)
         try:
-            return cls(**values)  # type: ignore[arg-type]  # pydantic checks what mypy cannot
+            settings = cls(**values)  # type: ignore[arg-type]  # pydantic checks what mypy cannot
         except ValidationError as error:
-            raise ConfigurationError([_finding(details) for details in error.errors(include_input=False)]) from None
-
-
-def origin_of(url: str) -> str:
-    """Return scheme, host and port of a URL as a browser writes them in an Origin header (RFC 6454, section 6.2)."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}".lower()
-
-
-def secret_problem(secret: str) -> str | None:
-    """Say in a few words why a server secret is not good enough, or return None."""
-    if not secret:
-        return "is empty"
-    if len(secret.encode()) < MINIMUM_SECRET_BYTES:
-        return f"is shorter than {MINIMUM_SECRET_BYTES} bytes"
-    if any(known * 2 in secret.lower() or secret.lower().startswith(known) for known in KNOWN_SECRETS):
-        return "looks like a sample from a tutorial"
-    if _shannon_bits(secret) < MINIMUM_SECRET_BITS:
-        return "repeats itself too much to be random"
-    return None
-
-
-def _shannon_bits(text: str) -> float:
-    counts = Counter(text).values()
-    return -sum(n * math.log2(n / len(text)) for n in counts)
+            details = [item for item in error.errors(include_input=False) if item["loc"][0] not in unreadable]
+            raise ConfigurationError([*unreadable.values(), *map(_finding, details)]) from None
+        if unreadable:
+            raise ConfigurationError(list(unreadable.values()))
+        return settings
 
 
 def _least_argon2_memory_kib(iterations: int) -> int:
@@ -318,26 +297,29 @@ def _least_argon2_memory_kib(iterations: int) -> int:
     return {1: 47104, 2: 19456, 3: 12288, 4: 9216}.get(iterations, 7168)
 
 
-def _checked_url(url: str, *, production: bool) -> str:
-    parts = urlsplit("")
+def _content(path: str) -> str | None:
+    """Return what stands in a file, or None when it cannot be read as text."""
     try:
-        parts = urlsplit(url)
-        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port or 1) > 0
-    except ValueError:
-        usable = False
-    if not usable or parts.username or parts.password:
-        raise ValueError("is not a URL such as https://accounts.example.com")
-    if parts.path not in {"", "/"} or parts.query or parts.fragment:
-        raise ValueError("has a path, a query or a fragment. Leave only scheme, host and port")
-    if production and parts.scheme != "https":
-        raise ValueError("is not https. Tokens and passwords need it in production")
-    return url
+        return Path(path).read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return None
+
+
+def _unreadable_files(names: Iterable[str]) -> dict[str, str]:
+    """Return a finding for each setting whose `NAME_FILE` names a file that cannot be read."""
+    paths = {name: os.environ.get(f"{name}_FILE") for name in names}
+    return {
+        name: f"{name}_FILE: cannot be read as text. Name a file that this user may read"
+        for name, path in paths.items()
+        if path is not None and name not in os.environ and _content(path) is None
+    }
 
 
 def _finding(details: Any) -> str:
     name = str(details["loc"][0]) if details["loc"] else "settings"
+    description = Settings.model_fields[name].description or ""
     if details["type"] == "missing":
-        return f"{name}: is missing. {Settings.model_fields[name].description}"
+        return f"{name}: is missing. {description}"
     if details["type"] == "value_error":
         return f"{name}: {details['ctx']['error']}."
-    return f"{name}: {details['msg'][0].lower()}{details['msg'][1:]}. {Settings.model_fields[name].description or ''}".rstrip()
+    return f"{name}: {details['msg'][0].lower()}{details['msg'][1:]}. {description}".rstrip()

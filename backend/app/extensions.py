@@ -41,6 +41,8 @@ def load_extensions(names: Sequence[str]) -> list[Extension]:
 
 
 def _load(name: str) -> Extension:
+    if not all(part.isidentifier() for part in name.split(".")):
+        raise ConfigurationError([f"EXTENSIONS: {name} is no module's name. Write it as in an import: shop.api"])
     try:
         module = importlib.import_module(name)
     except ImportError as error:
@@ -55,8 +57,13 @@ def _load(name: str) -> Extension:
 
 
 def _migrations(module: ModuleType) -> Path | None:
-    """Return the `migrations` folder beside the module, unless the module names another."""
+    """Return the folder that the module names as its `migrations`, else the one of that name beside it, if any."""
     named = getattr(module, "migrations", None)
+    if isinstance(named, str | Path):
+        if not Path(named).is_dir():
+            raise ConfigurationError(
+                [f"EXTENSIONS: {module.__name__} names {named} as its migrations, which is no folder"]
+            )
+        return Path(named)
     beside = Path(module.__file__ or "").parent / "migrations"
-    folder = Path(named) if isinstance(named, str | Path) else beside
-    return folder if folder.is_dir() else None
+    return beside if beside.is_dir() else None

@@ -11,24 +11,49 @@ import structlog
 from app.config import Settings
 
 _SECRET_NAMES = re.compile(
-    r"password|passwd|token|secret|authorization|cookie|api_key|credential|\bcode\b", re.IGNORECASE
+    r"password|passwd|token|secret|authorization|cookie|api_key|credential|(?:^|_)code$", re.IGNORECASE
 )
-_PLAIN_NAMES = frozenset({"token_id", "status_code", "error_code"})
-_SECRET_VALUES = re.compile(r"ost_rt_[\w-]{20,}|eyJ[\w-]{10,}\.[\w-]+\.[\w-]*|(?<=://)[^/@\s:]+:[^/@\s]+(?=@)")
-_ADDRESS = re.compile(r"([\w.+-])[\w.+-]*(@[\w-]+\.[\w.-]+)")
+_PLAIN_NAMES = frozenset({"token_id", "status_code", "error_code", "event"})
+_SECRET_VALUES = re.compile(
+    r"ost_rt_[\w-]{20,}"  # a refresh token
+    r"|eyJ[\w-]{10,2000}\.[\w-]+\.[\w-]*"  # a JWT
+    r"|(?<=://)[^/@\s:]{1,200}:[^/@\s]{1,200}(?=@)"  # user and password of a URL
+    r"|\$(?:argon2|2[aby]|pbkdf2)[\w$,=+/.-]{10,}|pbkdf2_sha256\$[\w$=+/.-]{10,}"  # a stored hash
+)
+_ADDRESS = re.compile(
+    r"(?<![\w.!#$%&'*+/=?^`{|}~-])([\w!#$%&*+/=?^`{|}~-])[\w.!#$%&'*+/=?^`{|}~-]{0,63}(@[\w-]{1,63}\.[\w.-]{1,190})"
+)
+_CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_LONGEST_VALUE = 20_000
 REDACTED = "[redacted]"
 
 Event = MutableMapping[str, Any]
 
 
 def redact(_: object, __: str, event: Event) -> Event:
-    """Take secrets out of an event: by the field's name, and by the look of the value, tracebacks included."""
+    """Take secrets out of an event: by the field's name, and by the look of the value, however deep it stands."""
     for name, value in event.items():
-        if _SECRET_NAMES.search(name) and name not in _PLAIN_NAMES and name != "event":
-            event[name] = REDACTED
-        elif isinstance(value, str):
-            event[name] = _ADDRESS.sub(r"\1***\2", _SECRET_VALUES.sub(REDACTED, value))
+        if not name.startswith("_"):  # Those are structlog's own.
+            event[name] = _clean(value, name)
     return event
+
+
+def _keep_to_one_line(_: object, __: str, event: Event) -> Event:
+    """Escape line breaks in what is shown as it stands: a client could write a log line of its own otherwise."""
+    event["event"] = _CONTROL_CHARACTERS.sub(lambda found: ascii(found[0])[1:-1], str(event.get("event", "")))
+    return event
+
+
+def _clean(value: Any, name: str = "") -> Any:
+    if _SECRET_NAMES.search(name) and name not in _PLAIN_NAMES:
+        return REDACTED
+    if isinstance(value, str):
+        return _ADDRESS.sub(r"\1***\2", _SECRET_VALUES.sub(REDACTED, value[:_LONGEST_VALUE]))
+    if isinstance(value, dict):
+        return {key: _clean(item, str(key)) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_clean(item) for item in value]
+    return value if isinstance(value, int | float | None) else _clean(str(value))
 
 
 def configure_logging(settings: Settings) -> None:
@@ -42,12 +67,11 @@ def configure_logging(settings: Settings) -> None:
         structlog.processors.format_exc_info,
         redact,
     ]
-    # Native strings are shown with their escapes, so that a line break in a value cannot forge a second line.
-    renderer: structlog.types.Processor = (
-        structlog.processors.JSONRenderer()
-        if as_json
-        else structlog.dev.ConsoleRenderer(repr_native_str=True, colors=sys.stderr.isatty())
-    )
+    renderer: structlog.types.Processor = structlog.processors.JSONRenderer()
+    if not as_json:
+        # Values are shown with their escapes, as the event is.
+        renderer = structlog.dev.ConsoleRenderer(repr_native_str=True, colors=sys.stderr.isatty())
+        shared.append(_keep_to_one_line)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),

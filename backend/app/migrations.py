@@ -28,7 +28,7 @@ def alembic_config(extensions: Sequence[Extension] = ()) -> Config:
     config = Config(_BACKEND / "alembic.ini")
     folders = [_BACKEND / "alembic" / "versions", *(e.migrations for e in extensions if e.migrations)]
     config.set_main_option("path_separator", "newline")
-    config.set_main_option("version_locations", "\n".join(str(folder) for folder in folders))
+    config.set_main_option("version_locations", "\n".join(dict.fromkeys(str(folder) for folder in folders)))
     return config
 
 

@@ -86,12 +86,17 @@ class ErrorBoundary:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        started = False
+        started = replaced = False
+        request_id = scope.get("ostiary.request_id", "")
 
         async def watch(message: Message) -> None:
-            nonlocal started
-            started = started or message["type"] == "http.response.start"
-            await send(message)
+            nonlocal started, replaced
+            if message["type"] == "http.response.start":
+                started, replaced = True, _is_plain_body_refusal(message)
+                if replaced:
+                    await problem_response(BodyTooLarge(), request_id)(scope, receive, send)
+            if not replaced:
+                await send(message)
 
         try:
             await self._app(scope, receive, watch)
@@ -99,7 +104,13 @@ class ErrorBoundary:
             refusal = error if isinstance(error, AppException) else _accident(error)
             if started:
                 raise
-            await problem_response(refusal, scope.get("ostiary.request_id", ""))(scope, receive, send)
+            await problem_response(refusal, request_id)(scope, receive, send)
+
+
+def _is_plain_body_refusal(message: Message) -> bool:
+    """Whether the framework's own body limit answers, which it does in plain text, past every exception handler."""
+    content_type = dict(message.get("headers", [])).get(b"content-type", b"")
+    return bool(message["status"] == HTTPStatus.REQUEST_ENTITY_TOO_LARGE and content_type.startswith(b"text/plain"))
 
 
 def _accident(error: Exception) -> AppException:

@@ -120,8 +120,8 @@ def _checked_claims(payload: dict[str, Any], *, issuer: str, audience: str, now:
         authenticated_at=_time(payload, "auth_time"),
         methods=tuple(_texts(payload, "amr")),
     )
-    if claims.issued_at > now + LEEWAY:
-        raise TokenRejected("issued in the future")
+    if max(claims.issued_at, _time({"nbf": 0, **payload}, "nbf")) > now + LEEWAY:
+        raise TokenRejected("issued in the future, or not valid yet")
     if claims.expires_at - claims.issued_at > MAXIMUM_LIFETIME:
         raise TokenRejected("lives longer than any token of ours")
     if claims.expires_at <= now:

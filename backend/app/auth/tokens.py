@@ -64,6 +64,8 @@ def decode_refresh_token(text: str, key: bytes) -> RefreshToken:
         raw = base64.b64decode(text.removeprefix(REFRESH_TOKEN_PREFIX), altchars=b"-_", validate=True)
     except binascii.Error as error:
         raise TokenForged from error
+    if base64.urlsafe_b64encode(raw).decode() != text.removeprefix(REFRESH_TOKEN_PREFIX):
+        raise TokenForged
     body, mac = raw[: _BODY.size], raw[_BODY.size :]
     if not hmac.compare_digest(mac, _mac(body, key)):
         raise TokenForged

@@ -9,7 +9,7 @@ from app.auth.actor import CurrentUser
 from app.auth.dependencies import ReaderDep, SignedIn, WorkDep, require
 from app.exceptions import LastAdministrator, NotFoundError
 from app.problems import problem_responses
-from app.schemas.base import PlainText
+from app.schemas.base import SearchText
 from app.schemas.users import UpdateUserRequest, UserListResponse, UserResponse
 from app.services import users
 
@@ -24,7 +24,7 @@ async def list_users(
     skip: Annotated[
         int, Query(ge=0, le=10_000, description="Better: `cursor`, which costs the same at any depth.")
     ] = 0,
-    q: Annotated[PlainText | None, Query(max_length=100, description="Part of an address or a name.")] = None,
+    q: Annotated[SearchText | None, Query(description="Part of an address or a name.")] = None,
 ) -> UserListResponse:
     """List accounts in the order in which they were made."""
     page = await users.list_users(read, limit=limit, cursor=cursor, skip=skip, search=q)

@@ -31,10 +31,10 @@ def _plain_text(value: str) -> str:
     return text
 
 
-PlainText = Annotated[str, AfterValidator(_plain_text)]
-"""One line of readable text."""
+SearchText = Annotated[str, Field(max_length=100), AfterValidator(_plain_text)]
+"""Part of an address or a name: one line of readable text."""
 
-FullName = Annotated[PlainText, Field(max_length=200, examples=["Ada Lovelace"])]
+FullName = Annotated[str, Field(max_length=200, examples=["Ada Lovelace"]), AfterValidator(_plain_text)]
 """A person's name: one line, at most 200 characters. It is text, never markup."""
 
 Email = Annotated[str, Field(max_length=254, examples=["ada@example.com"])]

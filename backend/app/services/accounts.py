@@ -17,7 +17,7 @@ from app.config import Settings
 from app.database import Work
 from app.exceptions import EmailTaken, FieldInvalid, WrongPassword
 from app.models import EndCause, User
-from app.models.role import ADMINISTRATOR, ORDINARY
+from app.models.role import ORDINARY
 from app.services.administrators import keep_an_administrator
 from app.services.sessions import end_sessions_of
 
@@ -100,8 +100,7 @@ async def delete_account(work: Work, hashing: HashingPool, *, user: CurrentUser,
     Raises `WrongPassword`, or `LastAdministrator` when nobody else could administer the installation.
     """
     stored = await _verified_hash(work, hashing, user=user, password=password)
-    if user.role == ADMINISTRATOR:
-        await keep_an_administrator(work, without=user.id)
+    await keep_an_administrator(work, without=user.id)
     statement = delete(User).where(User.id == user.id, User.password_hash == stored).returning(User.id)
     if (await work.db.execute(statement)).first() is None:
         raise WrongPassword

@@ -51,13 +51,13 @@ async def lock_administrators(work: Work) -> None:
 
 
 async def keep_an_administrator(work: Work, *, without: UUID) -> None:
-    """Raise `LastAdministrator` unless somebody else is an active administrator.
+    """Raise `LastAdministrator` when this user is the only active administrator, as of this very moment.
 
     Takes a lock that every such change takes, so that two administrators cannot remove each other at once.
     """
     await lock_administrators(work)
-    others = _active_administrators().where(User.id != without)
-    if not (await work.db.execute(others)).scalar_one():
+    statement = select(User.id).where(User.role_name == ADMINISTRATOR, User.is_active).limit(2)
+    if (await work.db.execute(statement)).scalars().all() == [without]:
         raise LastAdministrator
 
 

@@ -15,6 +15,7 @@ _BCRYPT_BYTES = 72
 """All that bcrypt ever read of a password; the library of today raises where older ones cut."""
 _DJANGO_PREFIX = "pbkdf2_sha256$"
 _PASSLIB_PREFIX = "$pbkdf2-sha256$"
+_MAXIMUM_BCRYPT_COST = 16
 _MAXIMUM_ITERATIONS = 5_000_000
 """A stored hash that asks for more work than this is refused: it would be a way to stop a worker."""
 
@@ -27,14 +28,15 @@ def is_foreign(stored: str) -> bool:
 def verify_foreign(password: str, stored: str) -> bool:
     """Whether the password is the one behind a foreign hash. A hash that cannot be read counts as wrong."""
     try:
+        secret = password.encode()
         if stored.startswith(_BCRYPT_PREFIXES):
-            return bcrypt.checkpw(password.encode()[:_BCRYPT_BYTES], stored.encode())
+            return int(stored[4:6]) <= _MAXIMUM_BCRYPT_COST and bcrypt.checkpw(secret[:_BCRYPT_BYTES], stored.encode())
         iterations, salt, expected = _parse_pbkdf2(stored)
     except (ValueError, binascii.Error):
         return False
     if not 0 < iterations <= _MAXIMUM_ITERATIONS:
         return False
-    return hmac.compare_digest(hashlib.pbkdf2_hmac("sha256", password.encode(), salt, iterations), expected)
+    return hmac.compare_digest(hashlib.pbkdf2_hmac("sha256", secret, salt, iterations), expected)
 
 
 def _parse_pbkdf2(stored: str) -> tuple[int, bytes, bytes]:

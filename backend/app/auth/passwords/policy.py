@@ -10,12 +10,16 @@ from functools import cache
 from importlib.resources import files
 
 from app.auth.passwords.hashing import MAXIMUM_LENGTH, normalize_password
+from app.plausibility import runs_in_order
 
 _WORD = re.compile(r"[^\W\d_]{3,}")
 _EDGE = re.compile(r"^[\W\d_]+|[\W\d_]+$")
 _LEAST_OWN_CHARACTERS = 6
 """Characters that must remain of a password once the account's own words are taken out."""
 _LEAST_DIFFERENT_CHARACTERS = 5
+_FEW_ADDED = 8
+_FEW_DIFFERENT_ADDED = 3
+"""What does not make a common password a good one: `dragon202611!`, or `dragon` and twenty exclamation marks."""
 
 
 class PasswordProblem(StrEnum):
@@ -58,12 +62,19 @@ def password_problem(password: str, *, minimum_length: int, own_words: tuple[str
 def _guessable(folded: str, own_words: tuple[str, ...]) -> PasswordProblem | None:
     if len(set(folded)) < _LEAST_DIFFERENT_CHARACTERS or _repeats_a_unit(folded):
         return PasswordProblem.REPETITIVE
-    core = _EDGE.sub("", folded)
-    if folded in common_passwords() or core in common_passwords():
+    if runs_in_order(folded) or _is_common(folded):
         return PasswordProblem.COMMON
     if len(_without(folded, own_words)) < min(_LEAST_OWN_CHARACTERS, len(folded)):
         return PasswordProblem.CONTAINS_OWN_WORDS
     return None
+
+
+def _is_common(folded: str) -> bool:
+    """Whether many people use it, or it is one of those with a few characters added before or behind."""
+    core = _EDGE.sub("", folded)
+    added = folded.replace(core, "", 1)
+    few = len(added) <= _FEW_ADDED or len(set(added)) <= _FEW_DIFFERENT_ADDED
+    return folded in common_passwords() or (few and core in common_passwords())
 
 
 def _repeats_a_unit(text: str) -> bool:

@@ -5,6 +5,7 @@ import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from typing import TypeVar
 
 from app.auth.passwords.hashing import PasswordHasher
@@ -66,4 +67,5 @@ class HashingPool:
 def _lower_priority() -> None:
     """Lower the priority of the calling thread where the system knows one per thread (Linux)."""
     if hasattr(os, "setpriority") and os.uname().sysname == "Linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
+        with suppress(OSError):  # Some sandboxes forbid it; hashing must go on.
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
