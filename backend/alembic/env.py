@@ -4,11 +4,13 @@ import asyncio
 
 from alembic import context
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import IntegrityError
 
 from app.config import Settings
-from app.database import Base, Database
+from app.database import Database
 from app.extensions import load_extensions
 from app.migrations import PREPARE_POSTGRESQL
+from app.models import User
 
 
 def migrate(connection: Connection) -> None:
@@ -18,13 +20,15 @@ def migrate(connection: Connection) -> None:
             connection.execute(text(statement))
     context.configure(
         connection=connection,
-        target_metadata=Base.metadata,
+        target_metadata=User.metadata,
         compare_type=True,
         # SQLite changes a table by copying it; PostgreSQL alters in place.
         render_as_batch=connection.dialect.name == "sqlite",
     )
     with context.begin_transaction():
         context.run_migrations()
+        if connection.dialect.name == "sqlite" and connection.execute(text("PRAGMA foreign_key_check")).first():
+            raise IntegrityError("PRAGMA foreign_key_check", None, Exception("a row points at one that is not there"))
 
 
 async def migrate_alone() -> None:

@@ -16,7 +16,7 @@ from sqlalchemy import DateTime, Dialect, Executable, MetaData, Row, Select, Typ
 from sqlalchemy.engine import URL, ExceptionContext, make_url
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
 
 from app.config import Settings
@@ -110,11 +110,15 @@ class Database:
     """The engines of one process."""
 
     def __init__(self, settings: Settings, *, patient: bool = False) -> None:
-        """Prepare the engines; nothing connects yet. `patient` lifts the statement time-out, for migrations."""
+        """Prepare the engines; nothing connects yet.
+
+        `patient` is for migrations: no statement time-out, and on SQLite no foreign keys, because a table that is
+        changed by copying it would take along what hangs on the old one.
+        """
         self.url = driver_url(settings.DATABASE_URL.get_secret_value())
         self._settings = settings
         if self.url.get_backend_name() == "sqlite":
-            self.engine, self.reading = _sqlite_engines(self.url, settings)
+            self.engine, self.reading = _sqlite_engines(self.url, settings, patient=patient)
         else:
             self.engine, self.reading = _postgresql_engines(self.url, settings, patient=patient)
         self.read = Reader(self.reading)
@@ -137,6 +141,12 @@ class Database:
                 raise
             else:
                 await session.commit()
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[AsyncConnection]:
+        """Lend a reading connection, for what is no single statement. Raises `DatabaseUnavailable`."""
+        async with _patience(), self.reading.connect() as connection:
+            yield connection
 
     async def close(self) -> None:
         """Close every connection."""
@@ -186,7 +196,7 @@ def _postgresql_engines(url: URL, settings: Settings, *, patient: bool) -> tuple
     return engine, engine.execution_options(isolation_level="AUTOCOMMIT")
 
 
-def _sqlite_engines(url: URL, settings: Settings) -> tuple[AsyncEngine, AsyncEngine]:
+def _sqlite_engines(url: URL, settings: Settings, *, patient: bool) -> tuple[AsyncEngine, AsyncEngine]:
     """One connection writes, a few read: SQLite takes one writer at a time, and waiting for it in the pool is fair."""
     timeout = settings.DATABASE_TIMEOUT_SECONDS
     writing = create_async_engine(url, pool_size=1, max_overflow=0, pool_timeout=timeout, hide_parameters=True)
@@ -200,12 +210,12 @@ def _sqlite_engines(url: URL, settings: Settings) -> tuple[AsyncEngine, AsyncEng
     )
     for engine in (writing, reading):
         _translate_errors(engine)
-        event.listen(engine.sync_engine, "connect", _prepare_sqlite(int(timeout * 1000)))
+        event.listen(engine.sync_engine, "connect", _prepare_sqlite(int(timeout * 1000), foreign_keys=not patient))
     event.listen(writing.sync_engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
     return writing, reading
 
 
-def _prepare_sqlite(busy_milliseconds: int) -> Any:
+def _prepare_sqlite(busy_milliseconds: int, *, foreign_keys: bool) -> Any:
     def prepare(connection: Any, _: object) -> None:
         # The driver's own transaction handling is switched off: it would begin a deferred one, which fails
         # with "database is locked" at its first write instead of waiting for its turn.
@@ -213,7 +223,7 @@ def _prepare_sqlite(busy_milliseconds: int) -> Any:
         cursor = connection.cursor()
         cursor.execute(f"PRAGMA busy_timeout = {busy_milliseconds}")
         cursor.execute("PRAGMA journal_mode = WAL")
-        cursor.execute("PRAGMA foreign_keys = ON")
+        cursor.execute(f"PRAGMA foreign_keys = {'ON' if foreign_keys else 'OFF'}")
         cursor.execute("PRAGMA synchronous = NORMAL")
         cursor.close()
 

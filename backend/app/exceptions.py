@@ -16,7 +16,7 @@ class AppException(Exception):
 
     code: str = "INTERNAL_ERROR"
     status_code: int = 500
-    title: ClassVar[str] = "Something went wrong on our side"
+    title: str = "Something went wrong on our side"
 
     def __init__(self, message: str | None = None, code: str | None = None, status_code: int | None = None) -> None:
         self.message = message or self.title

@@ -52,7 +52,9 @@ def _load(name: str) -> Extension:
     router = getattr(module, "router", None)
     if not isinstance(router, APIRouter):
         raise ConfigurationError([f"EXTENSIONS: {name} has no `router`. Give it one: router = APIRouter(prefix=...)"])
-    prefix = str(getattr(module, "prefix", API_PREFIX))
+    prefix = getattr(module, "prefix", API_PREFIX)
+    if not isinstance(prefix, str):
+        raise ConfigurationError([f'EXTENSIONS: {name} has a `prefix` that is no text. Write it like "/shop"'])
     return Extension(name=name, router=router, prefix=prefix, migrations=_migrations(module))
 
 

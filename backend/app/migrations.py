@@ -57,10 +57,11 @@ class Revisions:
     def satisfied_by(self, present: frozenset[str]) -> bool:
         """Whether a schema at these revisions can be served.
 
-        One that holds a revision unknown to us was migrated by a newer version, during a rolling deployment; ours
-        are in it, and the older version goes on serving.
+        One that holds a revision unknown to us, and none that we have left behind, was migrated by a newer version
+        during a rolling deployment: ours are in it, and the older version goes on serving.
         """
-        return self.heads <= present or not present <= self.known
+        left_behind = (present & self.known) - self.heads
+        return self.heads <= present or (not left_behind and not present <= self.known)
 
 
 def revisions(extensions: Sequence[Extension] = ()) -> Revisions:
@@ -76,7 +77,7 @@ def revisions(extensions: Sequence[Extension] = ()) -> Revisions:
 
 async def present_heads(database: Database) -> frozenset[str]:
     """Return the revisions that the schema is at. Raises `DatabaseUnavailable` when the database does not answer."""
-    async with database.reading.connect() as connection:
+    async with database.connection() as connection:
         return await connection.run_sync(lambda c: frozenset(MigrationContext.configure(c).get_current_heads()))
 
 

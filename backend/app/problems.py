@@ -8,8 +8,8 @@ from typing import Any
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.params import Form
 from fastapi.responses import Response
+from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -30,7 +30,7 @@ MEDIA_TYPE = "application/problem+json"
 RENDERER = "ostiary.problem_renderer"
 """Where a route puts its own way of showing a refusal: a function of the request and the exception."""
 _LONGEST_POINTER = 120
-_FORM_TYPES = {"application/x-www-form-urlencoded", "multipart/form-data"}
+_BODILESS = {HTTPStatus.NO_CONTENT, HTTPStatus.RESET_CONTENT, HTTPStatus.NOT_MODIFIED}
 _BODY_TYPE_ERRORS = {"model_attributes_type", "model_type", "dict_type"}
 
 
@@ -129,14 +129,25 @@ async def _on_app_exception(request: Request, error: Exception) -> Response:
 async def _on_http_exception(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
-    return _answer(request, _from_status(error))
+    if error.status_code in _BODILESS:
+        return Response(status_code=error.status_code, headers=error.headers)
+    refusal = _from_status(error)
+    if isinstance(refusal, MethodNotAllowed):
+        refusal.headers["Allow"] = ", ".join(sorted(_methods_of_path(request)))
+    return _answer(request, refusal)
+
+
+def _methods_of_path(request: Request) -> set[str]:
+    """Every method of every route that a path leads to; the framework names only those of the first."""
+    contexts = [c for c in iter_route_contexts(request.app.routes) if c.methods and hasattr(c, "path_regex")]
+    return {method for c in contexts if c.path_regex.match(request.url.path) for method in c.methods or ()}
 
 
 async def _on_validation_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, RequestValidationError):
         raise error
     details = error.errors()
-    if _expected_another_media_type(request, details):
+    if _expected_json(request, details):
         return _answer(request, UnsupportedMediaType())
     return _answer(request, ValidationFailed([_field_problem(item) for item in details]))
 
@@ -155,19 +166,26 @@ def _from_status(error: HTTPException) -> AppException:
     elif error.status_code in known:
         refusal = known[error.status_code]()
     else:
-        status = HTTPStatus(error.status_code)
-        refusal = AppException(status.phrase, status.name, status.value)
+        refusal = _unnamed(error.status_code)
     refusal.headers.update(error.headers or {})
     return refusal
 
 
-def _expected_another_media_type(request: Request, details: Sequence[Any]) -> bool:
-    """Whether the body was refused because it came as something else than the form, or the JSON, that is due."""
-    given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if isinstance(getattr(getattr(request.scope.get("route"), "body_field", None), "field_info", None), Form):
-        return bool(given) and given not in _FORM_TYPES
+def _unnamed(status: int) -> AppException:
+    """Return an exception for a status that has no class here: its standard name is its code."""
+    try:
+        code, phrase = HTTPStatus(status).name, HTTPStatus(status).phrase
+    except ValueError:
+        code, phrase = f"STATUS_{status}", f"Status {status}"
+    refusal = AppException(phrase, code, status)
+    refusal.title = phrase
+    return refusal
+
+
+def _expected_json(request: Request, details: Sequence[Any]) -> bool:
+    """Whether a whole body was refused because it did not come as JSON."""
     whole = any(tuple(item["loc"]) == ("body",) and item["type"] in _BODY_TYPE_ERRORS for item in details)
-    return whole and given != "application/json"
+    return whole and request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json"
 
 
 def _field_problem(item: Any) -> dict[str, str]:

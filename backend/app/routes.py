@@ -13,12 +13,17 @@ from app.config import ConfigurationError
 
 @dataclass(frozen=True, order=True)
 class RouteEntry:
-    """One route: its path, its methods, who may call it (None: it does not say), and where it was written."""
+    """One route: its path, its methods, who may call it, and where it was written."""
 
     path: str
     methods: str
-    guard: str | None
+    guards: tuple[str, ...]
     endpoint: str
+
+    @property
+    def guard(self) -> str | None:
+        """Who may call it, in words; None when it does not say."""
+        return ", ".join(self.guards) or None
 
 
 def route_map(app: FastAPI) -> list[RouteEntry]:
@@ -33,12 +38,12 @@ def check_route_map(app: FastAPI) -> None:
         f"{entry.methods} {entry.path} ({entry.endpoint}) does not say who may call it. Ask for SignedIn or "
         'require("a:permission") in its signature, or give it dependencies=[Public]'
         for entry in entries
-        if entry.guard is None
+        if not entry.guards
     ]
     findings += [
         f"{entry.methods} {entry.path} ({entry.endpoint}) says public and something else. Keep one"
         for entry in entries
-        if entry.guard and "public" in entry.guard and entry.guard != "public"
+        if PublicGuard.statement in entry.guards and len(entry.guards) > 1
     ]
     findings += _collisions(entries)
     if findings:
@@ -59,7 +64,7 @@ def _entry(context: Any) -> RouteEntry:
     return RouteEntry(
         path=str(context.path),
         methods=",".join(sorted(getattr(context, "methods", None) or {"MOUNT"})),
-        guard=", ".join(sorted(_statements(getattr(context, "dependant", None)))) or None,
+        guards=tuple(sorted(_statements(getattr(context, "dependant", None)))),
         endpoint=f"{getattr(endpoint, '__module__', '?')}.{getattr(endpoint, '__qualname__', repr(endpoint))}",
     )
 

@@ -16,7 +16,7 @@ from app.auth.actor import CurrentUser
 from app.auth.passwords.pool import HashingPool
 from app.config import API_PREFIX, Settings
 from app.database import Client, Reader, Work
-from app.exceptions import InvalidRequest, NotAuthenticated, PermissionDenied
+from app.exceptions import InvalidRequest, NotAuthenticated, PermissionDenied, UnsupportedMediaType
 from app.runtime import Runtime
 from app.services.sessions import find_current_user
 from app.services.tokens import TokenIssuer
@@ -101,15 +101,23 @@ def require(permission: str) -> PermissionGuard:
     return PermissionGuard(permission)
 
 
-async def refuse_repeated_fields(request: Request) -> None:
-    """Raise `InvalidRequest` when a form names a field twice: two parsers could each believe another one (RFC 6749, 3.2)."""
+async def check_form(request: Request) -> None:
+    """Take a form only as `application/x-www-form-urlencoded`, and each of its fields only once.
+
+    Raises `UnsupportedMediaType`, or `InvalidRequest` for a repeated field: two parsers could each believe another
+    one (RFC 6749, section 3.2).
+    """
+    media_type = request.headers.get("content-type", FORM_TYPE).partition(";")[0].strip().lower()
+    if media_type != FORM_TYPE:
+        raise UnsupportedMediaType
     names = [name for name, _ in (await request.form()).multi_items()]
     if len(names) != len(set(names)):
         raise InvalidRequest("A field of the form stands there twice")
 
 
-SingleFields = Depends(refuse_repeated_fields)
-"""For a route that takes a form: each field at most once."""
+FORM_TYPE = "application/x-www-form-urlencoded"
+PlainForm = Depends(check_form)
+"""For a route that takes a form."""
 
 
 def client_of(request: Request) -> Client:

@@ -172,10 +172,14 @@ def _texts(payload: dict[str, Any], name: str) -> list[str]:
 
 
 def _uuid(payload: dict[str, Any], name: str) -> UUID:
+    text = _text(payload, name)
     try:
-        return UUID(_text(payload, name))
+        value = UUID(text)
     except ValueError as error:
         raise TokenRejected(f"claim {name} is not an identifier") from error
+    if str(value) != text:
+        raise TokenRejected(f"claim {name} is in another spelling than ours")
+    return value
 
 
 def _time(payload: dict[str, Any], name: str) -> datetime:

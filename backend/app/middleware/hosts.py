@@ -1,11 +1,14 @@
 """Serves only the hosts that the settings name, so that a forged Host header reaches no link and no rule."""
 
+import re
 from collections.abc import Sequence
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.exceptions import HostNotAllowed
+
+_NAMES = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*")
 
 
 class AllowedHosts:
@@ -28,11 +31,15 @@ class AllowedHosts:
         if self._any:
             return
         host = _without_port(values[0].lower()) if len(values) == 1 else ""
-        if not host or not (host in self._exact or host.endswith(self._suffixes)):
+        if host not in self._exact and not any(_is_below(host, suffix) for suffix in self._suffixes):
             raise HostNotAllowed
+
+
+def _is_below(host: str, suffix: str) -> bool:
+    return host.endswith(suffix) and _NAMES.fullmatch(host.removesuffix(suffix)) is not None
 
 
 def _without_port(host: str) -> str:
     """Return the host of a Host header: `[::1]:8000` is `[::1]`. Anything odd is kept, and so matches nothing."""
     name, colon, port = host.rpartition(":")
-    return name if colon and port.isdigit() else host
+    return name if colon and port.isascii() and port.isdigit() else host

@@ -1,6 +1,7 @@
 """Refuses JSON that two parsers could read in two ways: duplicate keys, NaN, bad UTF-8, endless depth."""
 
 import json
+import math
 from typing import Any, NoReturn
 
 from starlette.datastructures import Headers
@@ -44,7 +45,10 @@ def _check(body: bytes) -> None:
     if not body:
         return
     try:
-        json.loads(body.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse)
+        value = json.loads(body.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse, parse_float=_finite)
+        if b"\\ud" in body.lower():
+            # Half a surrogate pair: text that cannot be written down again (RFC 8259, section 8.2).
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
     except (ValueError, RecursionError) as error:
         raise HTTPException(400) from error
 
@@ -54,6 +58,11 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(value) != len(pairs):
         raise ValueError("duplicate key")
     return value
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    return value if math.isfinite(value) else _refuse(text)
 
 
 def _refuse(constant: str) -> NoReturn:

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse
 from pydantic import Field, field_validator
 
-from app.auth.dependencies import HashingDep, Public, SettingsDep, SingleFields, WorkDep
+from app.auth.dependencies import HashingDep, PlainForm, Public, SettingsDep, WorkDep
 from app.pages.rendering import PageRoute, page
 from app.schemas.base import Email, FullName, Password, RequestModel
 from app.services import first_administrator
@@ -37,7 +37,7 @@ async def show_setup(request: Request, settings: SettingsDep) -> HTMLResponse:
     )
 
 
-@router.post("/setup", dependencies=[SingleFields])
+@router.post("/setup", dependencies=[PlainForm])
 async def set_up(
     request: Request, form: Annotated[SetupForm, Form()], work: WorkDep, hashing: HashingDep, settings: SettingsDep
 ) -> HTMLResponse:

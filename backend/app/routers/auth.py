@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Form, status
 
-from app.auth.dependencies import HashingDep, Public, SignedIn, SingleFields, TokensDep, WorkDep
+from app.auth.dependencies import HashingDep, PlainForm, Public, SignedIn, TokensDep, WorkDep
 from app.exceptions import (
     EmailTaken,
     HashingBusy,
@@ -46,7 +46,7 @@ async def register(body: RegisterRequest, work: WorkDep, hashing: HashingDep) ->
 
 @router.post(
     "/login",
-    dependencies=[Public, SingleFields],
+    dependencies=[Public, PlainForm],
     responses=problem_responses(InvalidCredentials, HashingBusy, InvalidRequest),
 )
 async def login(

@@ -4,7 +4,9 @@ import unicodedata
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
+_LONGEST_NAME = 200
 _REFUSED_CATEGORIES = {"Cc", "Cs", "Co", "Zl", "Zp"}
 _DIRECTION_MARKS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u061c")
 
@@ -31,10 +33,22 @@ def _plain_text(value: str) -> str:
     return text
 
 
+def _fitting(name: str) -> str:
+    """Measure once more: a few characters become two in the normal form."""
+    if len(name) > _LONGEST_NAME:
+        raise PydanticCustomError("string_too_long", f"must have at most {_LONGEST_NAME} characters")
+    return name
+
+
 SearchText = Annotated[str, Field(max_length=100), AfterValidator(_plain_text)]
 """Part of an address or a name: one line of readable text."""
 
-FullName = Annotated[str, Field(max_length=200, examples=["Ada Lovelace"]), AfterValidator(_plain_text)]
+FullName = Annotated[
+    str,
+    Field(max_length=_LONGEST_NAME, examples=["Ada Lovelace"]),
+    AfterValidator(_plain_text),
+    AfterValidator(_fitting),
+]
 """A person's name: one line, at most 200 characters. It is text, never markup."""
 
 Email = Annotated[str, Field(max_length=254, examples=["ada@example.com"])]

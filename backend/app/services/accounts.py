@@ -15,7 +15,7 @@ from app.auth.passwords.policy import EXPLANATIONS, password_problem
 from app.auth.passwords.pool import HashingPool
 from app.config import Settings
 from app.database import Work
-from app.exceptions import EmailTaken, FieldInvalid, WrongPassword
+from app.exceptions import EmailTaken, FieldInvalid, TokenInvalid, WrongPassword
 from app.models import EndCause, User
 from app.models.role import ORDINARY
 from app.services.administrators import keep_an_administrator
@@ -63,7 +63,7 @@ async def register(work: Work, hashing: HashingPool, *, account: NewAccount, rol
 
 
 async def update_profile(work: Work, *, user: CurrentUser, full_name: str | None) -> User:
-    """Set the caller's own name and return the account."""
+    """Set the caller's own name and return the account. Raises `TokenInvalid` when it has just been deleted."""
     email_normal = parse_email(user.email).normal
     statement = (
         update(User)
@@ -71,7 +71,10 @@ async def update_profile(work: Work, *, user: CurrentUser, full_name: str | None
         .values(full_name=full_name, search_text=search_text(email_normal, full_name), updated_at=work.now)
         .returning(User)
     )
-    return (await work.db.execute(statement)).scalar_one()
+    updated = (await work.db.execute(statement)).scalar_one_or_none()
+    if updated is None:
+        raise TokenInvalid
+    return updated
 
 
 async def change_password(work: Work, hashing: HashingPool, *, user: CurrentUser, current: str, new: str) -> None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 import structlog
-from sqlalchemy import Executable, select, update
+from sqlalchemy import Executable, case, select, update
 
 from app.auth.emails import EmailInvalid, mask_email, parse_email
 from app.auth.passwords.hashing import MAXIMUM_LENGTH
@@ -56,14 +56,16 @@ async def _claim(work: Work, hashing: HashingPool, account: _Account, password: 
     """Make sure that what was verified still stands, and move an old hash up.
 
     Between the look-up and here a password change or a disabling may have committed. The row lock orders us after
-    it; or it after us, and then it ends the session that we begin.
+    it; or it after us, and then it ends the session that we begin. Another sign-in may have moved the hash up: then
+    the password is verified against the new one. Raises `InvalidCredentials`.
     """
     stored = account.password_hash or ""
-    unchanged = (User.id == account.user_id, User.password_hash == stored, User.is_active)
-    statement: Executable = select(User.id).where(*unchanged).with_for_update(read=True)
+    mine = (User.id == account.user_id, User.is_active)
+    statement: Executable = select(User.password_hash).where(*mine).with_for_update(read=True)
     if hashing.needs_rehash(stored):
-        fresh = await hashing.hash(password)
-        statement = update(User).where(*unchanged).values(password_hash=fresh).returning(User.id)
+        moved = case((User.password_hash == stored, await hashing.hash(password)), else_=User.password_hash)
+        statement = update(User).where(*mine).values(password_hash=moved).returning(User.password_hash)
         statement = statement.execution_options(synchronize_session=False)
-    if (await work.db.execute(statement)).first() is None:
+    current = (await work.db.execute(statement)).scalar_one_or_none()
+    if current is None or (current != stored and not await hashing.verify(password, current)):
         raise InvalidCredentials

@@ -129,4 +129,4 @@ def _decode_cursor(cursor: str) -> UUID:
     try:
         return UUID(bytes=base64.b64decode(cursor + "==", altchars=b"-_", validate=True))
     except (ValueError, binascii.Error) as error:
-        raise FieldInvalid("/cursor", "CURSOR_INVALID", "this is not a cursor that a page ended with") from error
+        raise FieldInvalid("cursor", "CURSOR_INVALID", "this is not a cursor that a page ended with") from error

@@ -64,7 +64,8 @@ def _guessable(folded: str, own_words: tuple[str, ...]) -> PasswordProblem | Non
         return PasswordProblem.REPETITIVE
     if runs_in_order(folded) or _is_common(folded):
         return PasswordProblem.COMMON
-    if len(_without(folded, own_words)) < min(_LEAST_OWN_CHARACTERS, len(folded)):
+    rest = _without(folded, own_words)
+    if rest != folded and (len(rest) < _LEAST_OWN_CHARACTERS or runs_in_order(rest) or _is_common(rest)):
         return PasswordProblem.CONTAINS_OWN_WORDS
     return None
 

@@ -48,7 +48,11 @@ class HashingPool:
     async def _run(self, work: Callable[[], Result]) -> Result:
         """Run one piece of work. A caller that goes away gives up its place in the queue, not a running thread's."""
         self._enter()
-        future = self._executor.submit(work)
+        try:
+            future = self._executor.submit(work)
+        except RuntimeError:  # The pool has been closed.
+            self._leave()
+            raise
         future.add_done_callback(self._leave)
         return await asyncio.wrap_future(future)
 
@@ -59,7 +63,7 @@ class HashingPool:
             self._in_flight += 1
             self.computed += 1
 
-    def _leave(self, _: Future[Result]) -> None:
+    def _leave(self, _: Future[Result] | None = None) -> None:
         with self._lock:
             self._in_flight -= 1
 

@@ -1,0 +1,85 @@
+"""Who may call what, written down once more by hand: a change here is a security review."""
+
+import pytest
+from fastapi import FastAPI
+from fastapi.routing import APIRoute, iter_route_contexts
+
+from app.main import create_app
+from app.routes import route_map
+from tests.conftest import settings_for
+from tests.middleware import product
+
+INVENTORY = {
+    ("POST", "/api/v1/auth/login", "public"),
+    ("POST", "/api/v1/auth/logout", "signed in"),
+    ("POST", "/api/v1/auth/logout/all", "signed in"),
+    ("GET", "/api/v1/auth/me", "signed in"),
+    ("PATCH", "/api/v1/auth/me", "signed in"),
+    ("POST", "/api/v1/auth/me/delete", "signed in"),
+    ("POST", "/api/v1/auth/me/password", "signed in"),
+    ("POST", "/api/v1/auth/refresh", "public"),
+    ("POST", "/api/v1/auth/register", "public"),
+    ("GET", "/api/v1/users/", "permission users:read"),
+    ("GET", "/api/v1/users/{user_id}", "signed in"),
+    ("PATCH", "/api/v1/users/{user_id}", "permission users:write"),
+    ("GET", "/assets/{name:path}", "public"),
+    ("GET", "/health", "public"),
+    ("HEAD", "/health", "public"),
+    ("GET", "/health/ready", "public"),
+    ("HEAD", "/health/ready", "public"),
+    ("GET", "/setup", "public"),
+    ("POST", "/setup", "public"),
+}
+DOCUMENT_ROUTES = {
+    ("GET", "/docs", "public"),
+    ("GET", "/openapi.json", "public"),
+}
+PRODUCTION = {"ENVIRONMENT": "production", "PUBLIC_URL": "https://accounts.example.com"}
+
+
+def application(**changes: object) -> FastAPI:
+    return create_app(settings_for("sqlite:///nothing.db", **changes))
+
+
+def routes_of(app: FastAPI) -> list[tuple[str, str, str | None]]:
+    return [(entry.methods, entry.path, entry.guard) for entry in route_map(app)]
+
+
+def test_a_production_installation_serves_exactly_these_routes() -> None:
+    """3.5-16, S11, S13, S83, V8.1.1: every route with who may call it, and no route more."""
+    routes = routes_of(application(**PRODUCTION))
+    assert len(routes) == 19
+    assert set(routes) == INVENTORY
+
+
+@pytest.mark.parametrize("settings", [{}, {**PRODUCTION, "DOCS_ENABLED": True}], ids=["development", "asked for"])
+def test_the_api_document_adds_two_routes_where_it_is_enabled(settings: dict[str, object]) -> None:
+    """S83, V13.4.5."""
+    routes = routes_of(application(**settings))
+    assert len(routes) == 21
+    assert set(routes) == INVENTORY | DOCUMENT_ROUTES
+
+
+def test_an_extension_adds_its_routes_and_changes_none_of_ours() -> None:
+    """3.5-16: they stand below its own prefix."""
+    routes = routes_of(application(**PRODUCTION, EXTENSIONS=[product.NAME]))
+    added = set(routes) - INVENTORY
+    assert len(routes) == len(INVENTORY) + len(added)
+    assert {path.split("/")[3] for _, path, _ in added} == {"product"}
+    assert {guard for _, _, guard in added} == {"public"}
+
+
+def test_the_map_sees_every_route_that_can_be_reached() -> None:
+    """3.5-16: the framework keeps its routes as a tree; the leaves of the tree are the entries of the map."""
+    app = application()
+    leaves = [context for context in iter_route_contexts(app.routes) if isinstance(context.original_route, APIRoute)]
+    assert len(leaves) == len(route_map(app))
+
+
+def test_the_document_holds_every_api_route_of_the_inventory() -> None:
+    """S102: what is documented is what is served."""
+    documented = {
+        (method.upper(), path) for path, operations in application().openapi()["paths"].items() for method in operations
+    }
+    served = {(m, path) for m, path, _ in INVENTORY if path.startswith(("/api/", "/health")) and m != "HEAD"}
+    assert documented == served

@@ -1,0 +1,148 @@
+"""Without a database nobody is told that they are signed out: every route that needs it says "not now"."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from app.auth.identifiers import new_id
+from app.auth.jwt import AccessClaims
+from app.auth.tokens import first_refresh_token
+from app.runtime import Runtime
+from app.services.sessions import Issued
+from tests.accounts import API, PASSWORD, Accounts, Person
+from tests.answers import CANARY, check_nothing_repeated, problem_of
+from tests.conftest import settings_for
+from tests.contention import uncommitted
+from tests.instances import Instance, instance
+
+NOBODY_LISTENS = "postgresql://nobody:a-secret@127.0.0.1:1/nothing"
+
+CALLS: list[tuple[str, str, Any]] = [
+    ("GET", "/auth/me", None),
+    ("PATCH", "/auth/me", {"full_name": CANARY}),
+    ("POST", "/auth/logout", None),
+    ("POST", "/auth/logout/all", None),
+    ("POST", "/auth/me/password", {"current_password": PASSWORD, "new_password": "a brand new passphrase"}),
+    ("POST", "/auth/me/delete", {"password": PASSWORD}),
+    ("GET", "/users/", None),
+    ("GET", f"/users/{new_id()}", None),
+    ("PATCH", f"/users/{new_id()}", {"is_active": False}),
+]
+
+
+@asynccontextmanager
+async def without_a_database() -> AsyncIterator[tuple[Instance, Person]]:
+    """Yield an instance whose database is away, and somebody with genuine tokens of its own making."""
+    async with instance(settings_for(NOBODY_LISTENS)) as alone:
+        now, session_id = datetime.now(UTC), new_id()
+        claims = AccessClaims(
+            subject=new_id(),
+            session_id=session_id,
+            token_id=new_id().hex,
+            issued_at=now,
+            expires_at=now + timedelta(minutes=5),
+            authenticated_at=now,
+            methods=("pwd",),
+        )
+        signed = alone.runtime.tokens.sign(Issued(claims=claims, refresh=first_refresh_token(session_id)))
+        tokens = {"access_token": signed.access_token, "refresh_token": signed.refresh_token}
+        yield alone, Person(alone.http, str(claims.subject), "ada@example.com", PASSWORD, tokens)
+
+
+async def test_every_guarded_route_says_not_now_and_never_signed_out() -> None:
+    """V16.5.2, RV-04, PD-02: a front end that is told 401 would throw the session away."""
+    async with without_a_database() as (alone, ada):
+        guarded = {
+            (method.upper(), path)
+            for path, operations in alone.app.openapi()["paths"].items()
+            for method, operation in operations.items()
+            if operation["x-guard"] != "public"
+        }
+        assert len(guarded) == len(CALLS), "every guarded route is called below"
+        for method, path, body in CALLS:
+            response = await ada.call(method, path, **({"json": body} if body else {}))
+            problem_of(response, 503, "DATABASE_UNAVAILABLE")
+            assert response.headers["retry-after"] == "2"
+            check_nothing_repeated(response, "127.0.0.1", "a-secret", "asyncpg")
+
+
+async def test_signing_up_in_and_on_say_not_now() -> None:
+    """V16.5.2, RV-04: a good refresh token is not called invalid, nor a good password wrong."""
+    async with without_a_database() as (alone, ada):
+        form = {"username": ada.email, "password": PASSWORD}
+        newcomer = {"email": ada.email, "password": PASSWORD}
+        problem_of(await alone.http.post(f"{API}/auth/login", data=form), 503, "DATABASE_UNAVAILABLE")
+        problem_of(await alone.http.post(f"{API}/auth/register", json=newcomer), 503, "DATABASE_UNAVAILABLE")
+        problem_of(await ada.refresh(), 503, "DATABASE_UNAVAILABLE")
+
+
+async def test_what_needs_no_database_to_be_refused_is_refused() -> None:
+    """A forged token is a forged token, whatever the database does."""
+    async with without_a_database() as (alone, ada):
+        problem_of(await alone.http.get(f"{API}/auth/me"), 401, "NOT_AUTHENTICATED")
+        forged = {"Authorization": f"Bearer {ada.tokens['access_token'][:-4]}AAAA"}
+        problem_of(await alone.http.get(f"{API}/auth/me", headers=forged), 401, "TOKEN_INVALID")
+        problem_of(await ada.refresh(f"{ada.tokens['refresh_token'][:-4]}AAAA"), 401, "REFRESH_TOKEN_INVALID")
+
+
+@pytest.mark.only("postgresql")
+async def test_connections_that_the_server_dropped_cost_no_session(accounts: Accounts, runtime: Runtime) -> None:
+    """V16.5.2: after a restart of the database the first requests may have to come again; nobody is signed out."""
+    ada = await accounts.signed_in()
+    others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
+    async with uncommitted(runtime, text(f"{others} AND pid <> pg_backend_pid()")):
+        pass
+    statuses = [(await ada.get("/auth/me")).status_code for _ in range(10)]
+    assert set(statuses) <= {200, 503}
+    assert statuses[-5:] == [200] * 5
+    assert (await ada.refresh()).status_code == 200
+
+
+@pytest.mark.only("postgresql")
+@pytest.mark.settings(DATABASE_POOL_SIZE=1, DATABASE_TIMEOUT_SECONDS=0.1)
+async def test_a_request_that_gets_no_connection_in_time_says_not_now(accounts: Accounts, runtime: Runtime) -> None:
+    """S80, V16.5.2: for reading, for writing, and for signing in."""
+    ada = await accounts.signed_in()
+    async with uncommitted(runtime, text("SELECT 1")):
+        problem_of(await ada.get("/auth/me"), 503, "DATABASE_UNAVAILABLE")
+        problem_of(await ada.refresh(), 503, "DATABASE_UNAVAILABLE")
+        form = {"username": ada.email, "password": PASSWORD}
+        problem_of(await ada.http.post(f"{API}/auth/login", data=form), 503, "DATABASE_UNAVAILABLE")
+    assert (await ada.get("/auth/me")).status_code == 200
+
+
+@pytest.mark.only("postgresql")
+@pytest.mark.settings(DATABASE_TIMEOUT_SECONDS=0.2)
+async def test_a_statement_that_waits_too_long_for_a_lock_says_not_now(accounts: Accounts, runtime: Runtime) -> None:
+    """S80, 3.8-03: nobody holds a connection for ever."""
+    ada = await accounts.signed_in()
+    async with uncommitted(runtime, text("UPDATE sessions SET user_agent = 'held'")):
+        problem_of(await ada.refresh(), 503, "DATABASE_UNAVAILABLE")
+    assert (await ada.refresh()).status_code == 200
+
+
+@pytest.mark.only("sqlite")
+@pytest.mark.settings(DATABASE_TIMEOUT_SECONDS=0.2)
+async def test_a_writer_that_waits_too_long_for_its_turn_says_not_now(accounts: Accounts, runtime: Runtime) -> None:
+    """S80: while another holds SQLite's only write lock, reading goes on."""
+    ada = await accounts.signed_in()
+    async with uncommitted(runtime, text("UPDATE sessions SET user_agent = 'held'")):
+        problem_of(await ada.refresh(), 503, "DATABASE_UNAVAILABLE")
+        assert (await ada.get("/auth/me")).status_code == 200
+    assert (await ada.refresh()).status_code == 200
+
+
+@pytest.mark.only("sqlite")
+@pytest.mark.settings(DATABASE_TIMEOUT_SECONDS=0.2)
+async def test_a_writer_that_another_process_keeps_waiting_says_not_now(accounts: Accounts, runtime: Runtime) -> None:
+    """S80: the lock of the file, not only the queue of this process."""
+    ada = await accounts.signed_in()
+    async with instance(runtime.settings) as second:
+        async with uncommitted(second.runtime, text("UPDATE sessions SET user_agent = 'held'")):
+            problem_of(await ada.refresh(), 503, "DATABASE_UNAVAILABLE")
+            assert (await ada.get("/auth/me")).status_code == 200
+        assert (await ada.refresh()).status_code == 200
