@@ -1,0 +1,2 @@
+-- GET without credentials.
+require("common")
