@@ -75,14 +75,15 @@ help:  ## List these verbs
 		/^[a-z]+:.*  ## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 
-# A virtual environment made by an older Python, or left half made, is made anew.
-$(VENV)/bin/python:
+# The stamp comes last, so that a virtual environment that was left half made is made anew.
+$(VENV)/.made:
 	@test -n "$(PYTHON)" || { echo "Ostiary needs Python 3.11 or newer; none was found. Install one, or name it: make PYTHON=…" >&2; exit 1; }
 	@echo "Making a virtual environment in $(VENV) …" >&2
 	@$(PYTHON) -m venv --clear $(VENV) || { rm -rf $(VENV); \
 		echo "The venv module of $(PYTHON) does not work. On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	@touch $@
 
-$(RUNTIME): backend/requirements.txt backend/pyproject.toml | $(VENV)/bin/python
+$(RUNTIME): backend/requirements.txt backend/pyproject.toml | $(VENV)/.made
 	@echo "Installing the dependencies, pinned and hashed …" >&2
 	@$(PIP) install --require-hashes -r backend/requirements.txt
 	@$(PIP) install --no-deps --no-build-isolation --no-index -e backend

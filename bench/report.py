@@ -78,6 +78,8 @@ def comparison(now: dict[str, Any], then: dict[str, Any]) -> str:
         for item in MEASURES
         if item.key in found["rows"] and item.key in old["rows"]
     ]
+    if not rows:
+        return "Nothing of this is in the baseline"
     machine = then["machine"]
     remark = f"Baseline of {machine['date']}, {machine['cores']} cores ({machine['processor']})"
     if _circumstances(now) != _circumstances(then):

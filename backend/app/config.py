@@ -5,6 +5,7 @@ message that lists every finding and its remedy. Nothing here is read at import:
 """
 
 import os
+import re
 from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
@@ -20,7 +21,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from app.plausibility import base_url, host_of, secret_problem
+from app.plausibility import base_url, database_url_problem, host_of, secret_problem
 
 CommaSeparated = Annotated[list[str], NoDecode]
 """A list that is written `a,b,c` in the environment."""
@@ -119,6 +120,9 @@ class Settings(BaseSettings):
         default=[],
         description="Further Host names that are served beside PUBLIC_URL's; `*.example.com` takes sub-domains.",
     )
+    HSTS_INCLUDE_SUBDOMAINS: bool = Field(
+        True, description="Whether browsers must use https for every sub-domain of PUBLIC_URL's host as well."
+    )
     MAX_BODY_BYTES: int = Field(
         65536, ge=1024, le=1 << 30, description="Largest request body; a route may set its own."
     )
@@ -176,10 +180,10 @@ class Settings(BaseSettings):
     @field_validator("DATABASE_URL")
     @classmethod
     def _check_database_url(cls, value: SecretStr) -> SecretStr:
-        scheme, separator, _ = value.get_secret_value().partition("://")
-        if not separator or scheme.partition("+")[0] not in {"sqlite", "postgresql", "postgres"}:
+        problem = database_url_problem(value.get_secret_value())
+        if problem:
             raise ValueError(
-                "does not begin with a scheme that is known. Use sqlite:///file.db or postgresql://user:password@host/name"
+                f"{problem}. Use sqlite:///file.db or postgresql://user:password@host/name?sslmode=require"
             )
         return value
 
@@ -225,8 +229,8 @@ class Settings(BaseSettings):
     def _check_hosts(cls, value: list[str], info: ValidationInfo) -> list[str]:
         if "*" in value and info.data.get("ENVIRONMENT", "production") == "production":
             raise ValueError("is '*'. List the host names that lead here; PUBLIC_URL's is served already")
-        if any("/" in host for host in value):
-            raise ValueError("holds a URL. Write host names only: accounts.example.com")
+        if any("/" in host or re.search(r":[0-9]+$", host) for host in value):
+            raise ValueError("holds a URL or a port. Write host names only: accounts.example.com")
         return value
 
     @property

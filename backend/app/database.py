@@ -20,13 +20,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, c
 from sqlalchemy.orm import DeclarativeBase
 
 from app.config import Settings
-from app.exceptions import DatabaseUnavailable, InvalidRequest, Refusal
+from app.exceptions import ConflictError, DatabaseUnavailable, InvalidRequest, Refusal
 
 Entity = TypeVar("Entity", bound="Base")
 
 SQLITE_READERS = 4
 _AWAY_STATES = {"57014", "57P01", "57P02", "57P03", "53300", "55P03", "40P01", "40001"}
 """PostgreSQL's "not now": statement time-out, shutting down, starting up, too many connections, locked, deadlock."""
+_CONTRADICTIONS = {"23503", "23505"}
+"""PostgreSQL's foreign key and unique violations."""
 _UNSTORABLE_TEXT = "22021"
 """PostgreSQL's answer to NUL in a text. Our own requests refuse it earlier; an extension's may not."""
 
@@ -242,10 +244,20 @@ def _translate_errors(engine: AsyncEngine) -> None:
     def handle(context: ExceptionContext) -> BaseException | None:
         if getattr(context.original_exception, "sqlstate", None) == _UNSTORABLE_TEXT:
             return InvalidRequest("A text holds a character that cannot be stored")
+        if _contradicts(context):
+            return ConflictError()
         return DatabaseUnavailable() if _is_away(context) else None
 
     event.listen(engine.sync_engine, "do_connect", connect)
     event.listen(engine.sync_engine, "handle_error", handle)
+
+
+def _contradicts(context: ExceptionContext) -> bool:
+    """Whether a row would be there twice, or point at one that has just gone: what a race makes of a check."""
+    error = context.original_exception
+    if isinstance(error, sqlite3.IntegrityError):
+        return "UNIQUE" in str(error) or "FOREIGN KEY" in str(error)
+    return getattr(error, "sqlstate", None) in _CONTRADICTIONS
 
 
 def _is_away(context: ExceptionContext) -> bool:

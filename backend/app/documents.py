@@ -16,8 +16,9 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 from app import exceptions
+from app.auth.passwords.policy import EXPLANATIONS, PasswordProblem
 from app.config import Settings
-from app.exceptions import AppException, Refusal
+from app.exceptions import AppException, FieldCode, Refusal
 from app.main import create_app
 from app.problems import problem_type
 from app.routes import route_map
@@ -52,13 +53,23 @@ def errors_document() -> str:
     lines = [
         "Every error is a problem document (`application/problem+json`, RFC 9457). Switch on its `code`: it never",
         "changes. Texts are for people and may. An extension that raises the framework's `HTTPException` with a status",
-        "that is not listed here answers with the name of that status as its code, such as `PAYMENT_REQUIRED`.",
+        "that is not listed here answers with the name of that status as its code, such as `PAYMENT_REQUIRED`. Two",
+        "answers have another shape: a refused CORS preflight, and what the HTTP parser itself refuses (400, 431).",
     ]
     errors = sorted(_documented_errors(), key=lambda error: (error.status_code, error.code))
     for status, group in groupby(errors, key=lambda error: error.status_code):
         lines += ["", f"## Status {status}"]
         for error in group:
             lines += ["", f"### {error.code}", "", *_error_lines(error)]
+    lines += [
+        "",
+        "## Codes of single fields",
+        "",
+        "With VALIDATION_FAILED each entry of `errors` has a code of its own:",
+    ]
+    lines += ["", *(f"* `{code.value}`" for code in FieldCode)]
+    lines += [f"* `{problem.value}`: the password {EXPLANATIONS[problem]}" for problem in PasswordProblem]
+    lines += ["* else the kind of error in capitals, such as `MISSING`, `STRING_TOO_LONG`, `EXTRA_FORBIDDEN`."]
     return _page("Errors", lines)
 
 

@@ -4,6 +4,7 @@ Two roots stand below `AppException`. An ordinary one undoes the transaction tha
 planned "no" that keeps what was written on the way: a counter, a revocation, an audit row.
 """
 
+from enum import StrEnum
 from typing import ClassVar
 
 
@@ -136,6 +137,15 @@ class FieldInvalid(ValidationFailed):
 
     def __init__(self, pointer: str, code: str, detail: str) -> None:
         super().__init__([{"pointer": pointer, "code": code, "detail": detail}])
+
+
+class FieldCode(StrEnum):
+    """Why one field is refused, beside the reasons for passwords. Each value is stable."""
+
+    EMAIL_INVALID = "EMAIL_INVALID"
+    NAME_INVALID = "NAME_INVALID"
+    ROLE_UNKNOWN = "ROLE_UNKNOWN"
+    CURSOR_INVALID = "CURSOR_INVALID"
 
 
 # Who is asking?

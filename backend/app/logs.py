@@ -97,6 +97,6 @@ def _configure_standard_library(
     for name in ("uvicorn", "uvicorn.error"):
         logging.getLogger(name).handlers = []
         logging.getLogger(name).propagate = True
-    # These two speak at info level of every statement and every step.
-    for name in ("sqlalchemy.engine", "alembic.runtime"):
+    # These speak of every statement and every step, with what is stored.
+    for name in ("sqlalchemy.engine", "alembic.runtime", "aiosqlite"):
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -55,16 +55,17 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.include_router(router, prefix=prefix, max_body_size=settings.MAX_BODY_BYTES)
     install_openapi(app)
     check_route_map(app)
+    app.openapi()  # Built here, so that a document that cannot be built stops the start and not a reader.
     return app
 
 
 def _routers(settings: Settings, extensions: Sequence[Extension]) -> Iterator[tuple[APIRouter, str]]:
-    """Every router with the prefix it is mounted at: the API, the product's own, and what stands beside the API."""
+    """Every router with its prefix. Ours come first: no route of the product's, however greedy, can hide them."""
     yield from ((router, API_PREFIX) for router in (auth.router, users.router))
-    yield from ((extension.router, extension.prefix) for extension in extensions)
     yield from ((router, "") for router in (health.router, setup.router, files.router))
     if settings.docs_enabled:
         yield docs.router, ""
+    yield from ((extension.router, extension.prefix) for extension in extensions)
 
 
 @asynccontextmanager
@@ -72,15 +73,21 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     runtime: Runtime = app.state.runtime
     configure_logging(runtime.settings)
     common_passwords()  # Read the list now rather than during somebody's registration.
-    yield
-    await runtime.close()
+    try:
+        yield
+    finally:
+        await runtime.close()
 
 
 def _middleware(settings: Settings) -> list[Middleware]:
     """From the outside in. What answers by itself stands inside what adds headers to answers."""
     return [
         Middleware(RequestContext, access_log=settings.ACCESS_LOG),
-        Middleware(SecurityHeaders, https=settings.PUBLIC_URL.startswith("https://")),
+        Middleware(
+            SecurityHeaders,
+            https=settings.PUBLIC_URL.startswith("https://"),
+            include_subdomains=settings.HSTS_INCLUDE_SUBDOMAINS,
+        ),
         Middleware(
             CORSMiddleware,
             allow_origins=settings.cors_origins,

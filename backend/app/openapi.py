@@ -6,18 +6,11 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from app.auth.dependencies import PublicGuard
 from app.exceptions import (
     AppException,
     BodyTooLarge,
     DatabaseUnavailable,
-    InvalidRequest,
     MalformedBody,
-    NotAuthenticated,
-    PermissionDenied,
-    SessionEnded,
-    TokenExpired,
-    TokenInvalid,
     UnsupportedMediaType,
     ValidationFailed,
 )
@@ -73,17 +66,16 @@ def _complete(operation: dict[str, Any], entry: RouteEntry) -> None:
         }
     for status, response in responses.items():
         if status.isdigit() and int(status) >= HTTPStatus.BAD_REQUEST:
-            response["content"].pop("application/json", None)
-            response["content"][MEDIA_TYPE]["schema"] = {"$ref": "#/components/schemas/Problem"}
+            content = response.setdefault("content", {})
+            content.pop("application/json", None)
+            content.setdefault(MEDIA_TYPE, {})["schema"] = {"$ref": "#/components/schemas/Problem"}
     operation["x-guard"] = entry.guard
 
 
 def _implied(operation: dict[str, Any], entry: RouteEntry) -> list[type[AppException]]:
-    errors: list[type[AppException]] = [DatabaseUnavailable] if not entry.path.startswith("/health") else []
-    if entry.guard != PublicGuard.statement:
-        errors += [NotAuthenticated, TokenInvalid, TokenExpired, SessionEnded, InvalidRequest]
-    if "permission" in (entry.guard or ""):
-        errors += [PermissionDenied]
+    errors: list[type[AppException]] = [] if entry.path.startswith("/health") else [DatabaseUnavailable]
+    for guard in entry.guards:
+        errors += guard.errors
     if "requestBody" in operation:
         errors += [MalformedBody, BodyTooLarge, UnsupportedMediaType]
     if "requestBody" in operation or operation.get("parameters"):

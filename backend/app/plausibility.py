@@ -50,6 +50,18 @@ def base_url(text: str) -> str | None:
     return f"{scheme}://{host}" if port in {None, _STANDARD_PORTS[scheme]} else f"{scheme}://{host}:{int(port)}"
 
 
+def database_url_problem(text: str) -> str | None:
+    """Say in a few words why a database URL cannot be used, or return None."""
+    scheme, separator, rest = text.partition("://")
+    if not separator or scheme.partition("+")[0] not in {"sqlite", "postgresql", "postgres"}:
+        return "does not begin with a scheme that is known"
+    if scheme.startswith("sqlite"):
+        file = rest.partition("?")[0].removeprefix("/")
+        return None if file and file != ":memory:" and rest.startswith("/") else "names no file"
+    unknown = {name.partition("=")[0] for name in rest.partition("?")[2].split("&") if name} - {"sslmode", "ssl"}
+    return "has options that the driver does not take; only sslmode is" if unknown else None
+
+
 def host_of(url: str) -> str:
     """Return the host of a base URL as it stands in a Host header: an IPv6 address keeps its brackets."""
     host = urlsplit(url).hostname or ""

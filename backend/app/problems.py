@@ -1,6 +1,7 @@
 """The only translator from exceptions to answers: `application/problem+json` (RFC 9457), always in one shape."""
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -22,7 +23,7 @@ from app.exceptions import (
     UnsupportedMediaType,
     ValidationFailed,
 )
-from app.schemas.problems import Problem
+from app.schemas.problems import UNREADABLE_BODY, Problem
 
 log = structlog.get_logger()
 
@@ -30,6 +31,8 @@ MEDIA_TYPE = "application/problem+json"
 RENDERER = "ostiary.problem_renderer"
 """Where a route puts its own way of showing a refusal: a function of the request and the exception."""
 _LONGEST_POINTER = 120
+_UNREADABLE = ("There was an error parsing the body", UNREADABLE_BODY)
+"""How the framework, and our own check, say that a body is not what its content type promises."""
 _BODILESS = {HTTPStatus.NO_CONTENT, HTTPStatus.RESET_CONTENT, HTTPStatus.NOT_MODIFIED}
 _BODY_TYPE_ERRORS = {"model_attributes_type", "model_type", "dict_type"}
 
@@ -153,33 +156,35 @@ async def _on_validation_error(request: Request, error: Exception) -> Response:
 
 
 def _from_status(error: HTTPException) -> AppException:
-    """Return our exception for one that the framework, or an extension, raised as a bare status."""
-    known: dict[int, type[AppException]] = {
-        400: MalformedBody,
-        405: MethodNotAllowed,
-        413: BodyTooLarge,
-        415: UnsupportedMediaType,
-    }
-    refusal: AppException
-    if error.status_code == HTTPStatus.NOT_FOUND:
-        refusal = NotFoundError("Path")
-    elif error.status_code in known:
-        refusal = known[error.status_code]()
-    else:
-        refusal = _unnamed(error.status_code)
+    """Return our exception for one that the framework, or an extension, raised as a bare status with a text."""
+    refusal = _of_status(error)
+    detail: object = error.detail  # FastAPI lets an extension pass anything.
+    unsaid = {refusal.title, _standard_phrase(error.status_code), *_UNREADABLE}
+    if isinstance(detail, str) and detail not in unsaid:
+        refusal.message = detail
     refusal.headers.update(error.headers or {})
     return refusal
 
 
-def _unnamed(status: int) -> AppException:
-    """Return an exception for a status that has no class here: its standard name is its code."""
-    try:
-        code, phrase = HTTPStatus(status).name, HTTPStatus(status).phrase
-    except ValueError:
-        code, phrase = f"STATUS_{status}", f"Status {status}"
-    refusal = AppException(phrase, code, status)
+def _of_status(error: HTTPException) -> AppException:
+    if error.detail in _UNREADABLE:
+        return MalformedBody()
+    if error.status_code == HTTPStatus.NOT_FOUND:
+        return NotFoundError("Path")
+    known: dict[int, type[AppException]] = {405: MethodNotAllowed, 413: BodyTooLarge, 415: UnsupportedMediaType}
+    if error.status_code in known:
+        return known[error.status_code]()
+    phrase = _standard_phrase(error.status_code)
+    refusal = AppException(phrase, re.sub(r"[^A-Z0-9]+", "_", phrase.upper()), error.status_code)
     refusal.title = phrase
     return refusal
+
+
+def _standard_phrase(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return f"Status {status}"
 
 
 def _expected_json(request: Request, details: Sequence[Any]) -> bool:

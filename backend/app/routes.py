@@ -6,29 +6,35 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
+from starlette.routing import WebSocketRoute
 
-from app.auth.dependencies import Guard, PublicGuard
+from app.auth.dependencies import Guard, PublicGuard, SignedInGuard
 from app.config import ConfigurationError
 
+UNGUARDABLE = ("MOUNT", "WEBSOCKET")
+"""What a guard does not reach: another application, and connections that no request of ours stands behind."""
 
-@dataclass(frozen=True, order=True)
+
+@dataclass(frozen=True)
 class RouteEntry:
-    """One route: its path, its methods, who may call it, and where it was written."""
+    """One route: its path, its methods, the guards that say who may call it, and where it was written."""
 
     path: str
     methods: str
-    guards: tuple[str, ...]
+    guards: tuple[Guard, ...]
     endpoint: str
 
     @property
     def guard(self) -> str | None:
-        """Who may call it, in words; None when it does not say."""
-        return ", ".join(self.guards) or None
+        """Who may call it, in words; None when it does not say. A further guard implies `signed in`."""
+        further = {guard.statement for guard in self.guards if not isinstance(guard, SignedInGuard)}
+        return ", ".join(sorted(further or {guard.statement for guard in self.guards})) or None
 
 
 def route_map(app: FastAPI) -> list[RouteEntry]:
     """Return every route of an application, in the order of their paths."""
-    return sorted(_entry(context) for context in iter_route_contexts(app.routes))
+    entries = [_entry(context) for context in iter_route_contexts(app.routes)]
+    return sorted(entries, key=lambda entry: (entry.path, entry.methods, entry.endpoint))
 
 
 def check_route_map(app: FastAPI) -> None:
@@ -38,12 +44,17 @@ def check_route_map(app: FastAPI) -> None:
         f"{entry.methods} {entry.path} ({entry.endpoint}) does not say who may call it. Ask for SignedIn or "
         'require("a:permission") in its signature, or give it dependencies=[Public]'
         for entry in entries
-        if not entry.guards
+        if not entry.guards and entry.methods not in UNGUARDABLE
     ]
     findings += [
         f"{entry.methods} {entry.path} ({entry.endpoint}) says public and something else. Keep one"
         for entry in entries
-        if PublicGuard.statement in entry.guards and len(entry.guards) > 1
+        if len(entry.guards) > 1 and any(isinstance(guard, PublicGuard) for guard in entry.guards)
+    ]
+    findings += [
+        f"{entry.methods} {entry.path} ({entry.endpoint}) cannot be guarded. Offer ordinary routes only"
+        for entry in entries
+        if entry.methods in UNGUARDABLE
     ]
     findings += _collisions(entries)
     if findings:
@@ -60,21 +71,20 @@ def _collisions(entries: list[RouteEntry]) -> Iterator[str]:
 
 
 def _entry(context: Any) -> RouteEntry:
-    endpoint = context.endpoint
+    endpoint, methods = context.endpoint, getattr(context, "methods", None)
+    socket = isinstance(context.original_route, WebSocketRoute)
     return RouteEntry(
-        path=str(context.path),
-        methods=",".join(sorted(getattr(context, "methods", None) or {"MOUNT"})),
-        guards=tuple(sorted(_statements(getattr(context, "dependant", None)))),
+        path=str(getattr(context, "path_format", None) or context.path),
+        methods=",".join(sorted(methods or {"WEBSOCKET" if socket else "MOUNT"})),
+        guards=tuple(_guards(getattr(context, "dependant", None))),
         endpoint=f"{getattr(endpoint, '__module__', '?')}.{getattr(endpoint, '__qualname__', repr(endpoint))}",
     )
 
 
-def _statements(dependant: Any) -> set[str]:
-    """Return what the guards in a tree of dependencies say. `signed in` is implied by a permission."""
-    calls = set(_calls(dependant)) if dependant is not None else set()
-    statements = {call.statement for call in calls if isinstance(call, Guard)}
-    specific = {s for s in statements if s not in {"signed in", PublicGuard.statement}}
-    return (statements - {"signed in"}) if specific else statements
+def _guards(dependant: Any) -> Iterator[Guard]:
+    """Return each guard in a tree of dependencies once, those of guards included."""
+    calls = dict.fromkeys(_calls(dependant)) if dependant is not None else {}
+    return (call for call in calls if isinstance(call, Guard))
 
 
 def _calls(dependant: Any) -> Iterator[Any]:

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, status
 from pydantic import Field
 
 from app.auth.dependencies import Public, ReaderDep, SignedIn, WorkDep, require
+from app.exceptions import NotFoundError
 from app.problems import problem_responses
 from app.schemas.base import RequestModel, ResponseModel
 from shop import orders
@@ -36,7 +37,9 @@ async def list_articles() -> list[str]:
     return ["door", "key", "lock"]
 
 
-@router.post("/orders", status_code=status.HTTP_201_CREATED, responses=problem_responses(orders.TooManyOrders))
+@router.post(
+    "/orders", status_code=status.HTTP_201_CREATED, responses=problem_responses(orders.TooManyOrders, NotFoundError)
+)
 async def place_order(body: OrderRequest, user: SignedIn, work: WorkDep) -> OrderResponse:
     """Order something for yourself."""
     order = await orders.place_order(work, user_id=user.id, article=body.article, quantity=body.quantity)

@@ -6,7 +6,8 @@ from uuid import UUID
 from sqlalchemy import func, select
 
 from app.database import Reader, Work
-from app.exceptions import ConflictError
+from app.exceptions import ConflictError, NotFoundError
+from app.models import User
 from shop.models import Order
 
 MOST_ORDERS = 20
@@ -20,7 +21,12 @@ class TooManyOrders(ConflictError):
 
 
 async def place_order(work: Work, *, user_id: UUID, article: str, quantity: int) -> Order:
-    """Add an order and return it. Raises `TooManyOrders`."""
+    """Add an order and return it. Raises `TooManyOrders`, or `NotFoundError` when the user has just been deleted.
+
+    The user's row is locked first: of two orders at once the second counts the first.
+    """
+    if (await work.db.execute(select(User.id).where(User.id == user_id).with_for_update())).first() is None:
+        raise NotFoundError("User")
     mine = select(func.count()).select_from(Order).where(Order.user_id == user_id)
     if (await work.db.execute(mine)).scalar_one() >= MOST_ORDERS:
         raise TooManyOrders

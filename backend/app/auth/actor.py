@@ -20,6 +20,8 @@ class CurrentUser:
     session_id: UUID
     authenticated_at: datetime
     """When the user last proved who they are in this session (`auth_time`)."""
+    methods: tuple[str, ...]
+    """How they did (`amr`, RFC 8176)."""
 
     def may(self, permission: str) -> bool:
         """Whether the caller's role carries a permission."""

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Annotated
 
+import structlog
 from fastapi import Depends, Request
 from fastapi.requests import HTTPConnection
 from fastapi.security import OAuth2PasswordBearer
@@ -16,10 +17,21 @@ from app.auth.actor import CurrentUser
 from app.auth.passwords.pool import HashingPool
 from app.config import API_PREFIX, Settings
 from app.database import Client, Reader, Work
-from app.exceptions import InvalidRequest, NotAuthenticated, PermissionDenied, UnsupportedMediaType
+from app.exceptions import (
+    AppException,
+    InvalidRequest,
+    NotAuthenticated,
+    PermissionDenied,
+    SessionEnded,
+    TokenExpired,
+    TokenInvalid,
+    UnsupportedMediaType,
+)
 from app.runtime import Runtime
 from app.services.sessions import find_current_user
 from app.services.tokens import TokenIssuer
+
+log = structlog.get_logger()
 
 
 class Guard:
@@ -27,6 +39,8 @@ class Guard:
 
     statement: str
     """The rule in words, as `ostiary routes` prints it."""
+    errors: tuple[type[AppException], ...] = ()
+    """What it raises, for the API document."""
 
 
 class BearerToken(OAuth2PasswordBearer):
@@ -56,12 +70,15 @@ class SignedInGuard(Guard):
     """Lets in whoever has an access token whose session lives and whose account is active, at this very moment."""
 
     statement = "signed in"
+    errors = (NotAuthenticated, TokenInvalid, TokenExpired, SessionEnded, InvalidRequest)
 
     async def __call__(self, request: Request, token: Annotated[str, Depends(bearer_token)]) -> CurrentUser:
         """Return the caller. Raises `TokenInvalid`, `TokenExpired` or `SessionEnded`."""
         runtime, now = get_runtime(request), datetime.now(UTC)
         claims = runtime.tokens.read_access(token, now=now)
-        return await find_current_user(runtime.database.read, claims=claims, now=now)
+        user = await find_current_user(runtime.database.read, claims=claims, now=now)
+        structlog.contextvars.bind_contextvars(user_id=str(user.id))
+        return user
 
 
 class PublicGuard(Guard):
@@ -88,10 +105,12 @@ class PermissionGuard(Guard):
     def __init__(self, permission: str) -> None:
         self.permission = permission
         self.statement = f"permission {permission}"
+        self.errors = (PermissionDenied,)
 
     async def __call__(self, user: SignedIn) -> CurrentUser:
         """Return the caller. Raises `PermissionDenied`."""
         if not user.may(self.permission):
+            log.warning("permission.denied", permission=self.permission)
             raise PermissionDenied
         return user
 

@@ -44,7 +44,13 @@ def parse_email(text: str) -> EmailAddress:
     return EmailAddress(deliverable=parsed.normalized, normal=normal)
 
 
-def mask_email(address: str) -> str:
-    """Return an address fit for a log: the first character and the domain, such as `a***@example.com`."""
-    local, at, domain = address.rpartition("@")
-    return f"{local[:1]}***@{domain}" if at else "***"
+def mask_email(text: str) -> str:
+    """Return what somebody typed as an address, fit for a log: its first character and domain, `a***@example.com`.
+
+    What is no address is not shown at all: people type passwords into the wrong field.
+    """
+    try:
+        address = parse_email(text).normal
+    except EmailInvalid:
+        return "***"
+    return f"{address[0]}***@{address.rpartition('@')[2]}"

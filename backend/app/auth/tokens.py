@@ -20,6 +20,8 @@ REFRESH_TOKEN_PREFIX = "ost_rt_"
 
 _BODY = struct.Struct(">16sI32s")
 _MAC_BYTES = 32
+_MAXIMUM_COUNTER = 2**31 - 1
+"""What the row can count to. Nobody refreshes so often."""
 _EXPIRY_BYTES = 4
 _REFRESH_TOKEN_LENGTH = len(REFRESH_TOKEN_PREFIX) + (_BODY.size + _MAC_BYTES) * 4 // 3
 
@@ -70,6 +72,8 @@ def decode_refresh_token(text: str, key: bytes) -> RefreshToken:
     if not hmac.compare_digest(mac, _mac(body, key)):
         raise TokenForged
     session_id, counter, secret = _BODY.unpack(body)
+    if counter >= _MAXIMUM_COUNTER:
+        raise TokenForged
     return RefreshToken(session_id=UUID(bytes=session_id), counter=counter, secret=secret)
 
 

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import typer
+from alembic.util import CommandError
 
 from app import __version__
 from app.cli import doctor as doctor_command
@@ -46,6 +47,9 @@ def run() -> None:
     except ConfigurationError as error:
         typer.echo(str(error), err=True)
         sys.exit(2)
+    except CommandError as error:
+        typer.echo(f"The schema could not be moved: {error}", err=True)
+        sys.exit(1)
     except AppException as error:
         typer.echo(_explain(error), err=True)
         sys.exit(1)

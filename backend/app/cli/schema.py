@@ -12,8 +12,11 @@ from app.extensions import load_extensions
 
 def migrate(
     down_to: str = typer.Option(None, help="Go back to this revision instead (`base`: to nothing). Data is lost."),
+    yes: bool = typer.Option(False, "--yes", help="Do not ask before going back."),
 ) -> None:
     """Bring the database schema up to date: ours, and that of your extensions."""
+    if down_to and not yes:
+        typer.confirm(f"Going back to {down_to} drops tables or columns with everything in them. Go on?", abort=True)
     heads = bring_up_to_date(Settings.load(), down_to=down_to)
     typer.echo(f"The schema is at {', '.join(sorted(heads)) or 'nothing'}.", err=True)
 

@@ -17,7 +17,7 @@ _LONGEST_PATH = 200
 
 
 class RequestContext:
-    """Outermost middleware. A well-formed id of the caller's proxy is kept, so that both logs can be joined."""
+    """Outermost middleware. A well-formed id that comes along is kept, so that a proxy's log and ours can be joined."""
 
     def __init__(self, app: ASGIApp, *, access_log: bool) -> None:
         self._app = app
@@ -40,6 +40,7 @@ class RequestContext:
                 MutableHeaders(scope=message)[HEADER] = request_id
             await send(message)
 
+        structlog.contextvars.clear_contextvars()
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
                 await self._app(scope, receive, send_with_id)

@@ -13,15 +13,16 @@ _HEADERS = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
     "Cache-Control": "no-store",
 }
-_TRANSPORT_SECURITY = "max-age=63072000; includeSubDomains"
+_TWO_YEARS = "max-age=63072000"
 
 
 class SecurityHeaders:
     """Adds each header that the route has not set itself. Strict-Transport-Security only where the site is https."""
 
-    def __init__(self, app: ASGIApp, *, https: bool) -> None:
+    def __init__(self, app: ASGIApp, *, https: bool, include_subdomains: bool) -> None:
         self._app = app
-        self._headers = {**_HEADERS, **({"Strict-Transport-Security": _TRANSPORT_SECURITY} if https else {})}
+        transport = _TWO_YEARS + ("; includeSubDomains" if include_subdomains else "")
+        self._headers = {**_HEADERS, **({"Strict-Transport-Security": transport} if https else {})}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request and add the headers to its answer."""

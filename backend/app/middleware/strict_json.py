@@ -8,6 +8,8 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.schemas.problems import UNREADABLE_BODY
+
 
 class StrictJson:
     """Looks at every JSON body as the route reads it, whoever wrote the route (RFC 8259, section 4).
@@ -50,7 +52,7 @@ def _check(body: bytes) -> None:
             # Half a surrogate pair: text that cannot be written down again (RFC 8259, section 8.2).
             json.dumps(value, ensure_ascii=False).encode("utf-8")
     except (ValueError, RecursionError) as error:
-        raise HTTPException(400) from error
+        raise HTTPException(400, UNREADABLE_BODY) from error
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -1,14 +1,10 @@
 """The parents of every request and answer, and the texts that people type."""
 
-import unicodedata
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
-from pydantic_core import PydanticCustomError
 
-_LONGEST_NAME = 200
-_REFUSED_CATEGORIES = {"Cc", "Cs", "Co", "Zl", "Zp"}
-_DIRECTION_MARKS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u061c")
+from app.auth.names import MAXIMUM_LENGTH, person_name, plain_text
 
 
 class RequestModel(BaseModel):
@@ -23,32 +19,12 @@ class ResponseModel(BaseModel):
     model_config = ConfigDict(from_attributes=True)
 
 
-def _plain_text(value: str) -> str:
-    """Accept one line of readable text: no control characters, no line breaks, nothing that turns its direction."""
-    text = unicodedata.normalize("NFC", value).strip()
-    if any(unicodedata.category(c) in _REFUSED_CATEGORIES or c in _DIRECTION_MARKS for c in text):
-        raise ValueError("must be one line of text without control characters")
-    if not text:
-        raise ValueError("must not be empty")
-    return text
-
-
-def _fitting(name: str) -> str:
-    """Measure once more: a few characters become two in the normal form."""
-    if len(name) > _LONGEST_NAME:
-        raise PydanticCustomError("string_too_long", f"must have at most {_LONGEST_NAME} characters")
-    return name
-
-
-SearchText = Annotated[str, Field(max_length=100), AfterValidator(_plain_text)]
-"""Part of an address or a name: one line of readable text."""
-
-FullName = Annotated[
-    str,
-    Field(max_length=_LONGEST_NAME, examples=["Ada Lovelace"]),
-    AfterValidator(_plain_text),
-    AfterValidator(_fitting),
+SearchText = Annotated[
+    str, Field(max_length=100), AfterValidator(lambda text: plain_text(text) if text.strip() else "")
 ]
+"""Part of an address or a name: one line of readable text. Nothing searches for nothing: everybody is listed."""
+
+FullName = Annotated[str, Field(max_length=MAXIMUM_LENGTH, examples=["Ada Lovelace"]), AfterValidator(person_name)]
 """A person's name: one line, at most 200 characters. It is text, never markup."""
 
 Email = Annotated[str, Field(max_length=254, examples=["ada@example.com"])]

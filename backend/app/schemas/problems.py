@@ -2,6 +2,8 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
+UNREADABLE_BODY = "The body is not the JSON that it says it is"
+
 
 class FieldProblem(BaseModel):
     """What is wrong with one field."""

@@ -9,17 +9,18 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.sql.dml import ReturningInsert
 
 from app.auth.actor import CurrentUser
-from app.auth.emails import EmailAddress, EmailInvalid, parse_email
+from app.auth.emails import EmailAddress, EmailInvalid, mask_email, parse_email
 from app.auth.identifiers import new_id
+from app.auth.names import TextRefused, person_name
 from app.auth.passwords.policy import EXPLANATIONS, password_problem
 from app.auth.passwords.pool import HashingPool
 from app.config import Settings
 from app.database import Work
-from app.exceptions import EmailTaken, FieldInvalid, TokenInvalid, WrongPassword
+from app.exceptions import EmailTaken, FieldCode, FieldInvalid, TokenInvalid, WrongPassword
 from app.models import EndCause, User
 from app.models.role import ORDINARY
 from app.services.administrators import keep_an_administrator
-from app.services.sessions import end_sessions_of
+from app.services.sessions import end_sessions_of, living_session
 
 log = structlog.get_logger()
 
@@ -39,16 +40,16 @@ async def register(work: Work, hashing: HashingPool, *, account: NewAccount, rol
     Raises `FieldInvalid` for an address or a password that is not accepted, `EmailTaken` when the address has an
     account already, `HashingBusy` under too much load. The unique index decides, so of fifty at once one succeeds.
     """
-    address = checked_email(account.email)
+    address, full_name = checked_email(account.email), checked_name(account.full_name)
     check_new_password(
-        work.settings, account.password, pointer="/password", own_words=(address.normal, account.full_name or "")
+        work.settings, account.password, pointer="/password", own_words=(address.normal, full_name or "")
     )
     values = {
         "id": new_id(),
         "email": address.deliverable,
         "email_normal": address.normal,
-        "full_name": account.full_name,
-        "search_text": search_text(address.normal, account.full_name),
+        "full_name": full_name,
+        "search_text": search_text(address.normal, full_name),
         "password_hash": await hashing.hash(account.password),
         "is_active": True,
         "role_name": role,
@@ -57,14 +58,15 @@ async def register(work: Work, hashing: HashingPool, *, account: NewAccount, rol
     }
     added = (await work.db.execute(_claim_address(work, values))).scalar_one_or_none()
     if added is None:
+        log.info("user.registration_refused", email=mask_email(account.email))
         raise EmailTaken
-    log.info("user.registered", user_id=str(added.id))
+    log.info("user.registered", user_id=str(added.id), role=role)
     return added
 
 
 async def update_profile(work: Work, *, user: CurrentUser, full_name: str | None) -> User:
     """Set the caller's own name and return the account. Raises `TokenInvalid` when it has just been deleted."""
-    email_normal = parse_email(user.email).normal
+    email_normal, full_name = parse_email(user.email).normal, checked_name(full_name)
     statement = (
         update(User)
         .where(User.id == user.id)
@@ -80,14 +82,14 @@ async def update_profile(work: Work, *, user: CurrentUser, full_name: str | None
 async def change_password(work: Work, hashing: HashingPool, *, user: CurrentUser, current: str, new: str) -> None:
     """Replace the caller's password and end every other session of theirs.
 
-    Raises `WrongPassword` when the current one is wrong or was changed meanwhile, `FieldInvalid` when the new one is
+    Raises `WrongPassword` when the current one is wrong or was changed (or the session ended) meanwhile, `FieldInvalid` when the new one is
     not accepted.
     """
     check_new_password(work.settings, new, pointer="/new_password", own_words=(user.email, user.full_name or ""))
     stored = await _verified_hash(work, hashing, user=user, password=current)
     statement = (
         update(User)
-        .where(User.id == user.id, User.password_hash == stored)
+        .where(User.id == user.id, User.password_hash == stored, living_session(user.session_id, work.now))
         .values(password_hash=await hashing.hash(new), updated_at=work.now)
         .returning(User.id)
     )
@@ -104,7 +106,8 @@ async def delete_account(work: Work, hashing: HashingPool, *, user: CurrentUser,
     """
     stored = await _verified_hash(work, hashing, user=user, password=password)
     await keep_an_administrator(work, without=user.id)
-    statement = delete(User).where(User.id == user.id, User.password_hash == stored).returning(User.id)
+    mine = (User.id == user.id, User.password_hash == stored, living_session(user.session_id, work.now))
+    statement = delete(User).where(*mine).returning(User.id)
     if (await work.db.execute(statement)).first() is None:
         raise WrongPassword
     log.info("user.deleted", user_id=str(user.id))
@@ -115,7 +118,15 @@ def checked_email(text: str) -> EmailAddress:
     try:
         return parse_email(text)
     except EmailInvalid as error:
-        raise FieldInvalid("/email", "EMAIL_INVALID", str(error)) from error
+        raise FieldInvalid("/email", FieldCode.EMAIL_INVALID, str(error)) from error
+
+
+def checked_name(text: str | None) -> str | None:
+    """Return a name in its normal form, or raise `FieldInvalid`. None stays None."""
+    try:
+        return None if text is None else person_name(text)
+    except TextRefused as error:
+        raise FieldInvalid("/full_name", FieldCode.NAME_INVALID, f"the name {error}") from error
 
 
 def check_new_password(settings: Settings, password: str, *, pointer: str, own_words: tuple[str, ...]) -> None:

@@ -1,5 +1,6 @@
 """How an installation gets its first administrator: by a one-time code from the server's log, or by the command."""
 
+import structlog
 from sqlalchemy import update
 
 from app.auth.passwords.pool import HashingPool
@@ -9,6 +10,8 @@ from app.models import User
 from app.models.role import ADMINISTRATOR
 from app.services.accounts import NewAccount, checked_email, register
 from app.services.administrators import check_setup_code, claim_setup
+
+log = structlog.get_logger()
 
 
 async def set_up(work: Work, hashing: HashingPool, *, code: str, account: NewAccount) -> User:
@@ -39,4 +42,5 @@ async def promote(work: Work, *, email: str) -> User:
     user = (await work.db.execute(statement)).scalar_one_or_none()
     if user is None:
         raise NotFoundError("User")
+    log.warning("user.promoted", user_id=str(user.id), role=ADMINISTRATOR)
     return user

@@ -15,7 +15,7 @@ from app.auth.identifiers import new_id
 from app.auth.jwt import AccessClaims
 from app.auth.tokens import RefreshToken, first_refresh_token
 from app.database import Reader, Work
-from app.exceptions import RefreshTokenInvalid, SessionEnded, TokenInvalid
+from app.exceptions import InvalidCredentials, RefreshTokenInvalid, SessionEnded, TokenInvalid
 from app.models import EndCause, RolePermission, Session, User
 from app.models.role import Role
 
@@ -33,7 +33,14 @@ class Issued:
 
 
 async def begin_session(work: Work, *, user_id: UUID, methods: Sequence[str]) -> Issued:
-    """Add a session for a user who has just proved who they are, and return its first tokens."""
+    """Add a session for a user who has just proved who they are, and return its first tokens.
+
+    The user's row is locked until the commit, so that a disabling comes before (and then this raises
+    `InvalidCredentials`) or after (and then it ends this session), whichever door led here.
+    """
+    active = select(User.id).where(User.id == user_id, User.is_active).with_for_update(read=True)
+    if (await work.db.execute(active)).first() is None:
+        raise InvalidCredentials
     session_id = new_id()
     refresh = first_refresh_token(session_id)
     expires_at = work.now + work.settings.session_absolute_ttl
@@ -143,6 +150,7 @@ async def find_current_user(read: Reader, *, claims: AccessClaims, now: datetime
             Session.idle_expires_at,
             Session.expires_at,
             Session.authenticated_at,
+            Session.methods,
         )
         .join(Session, Session.user_id == User.id)
         .join(Role, Role.name == User.role_name)
@@ -163,6 +171,7 @@ async def find_current_user(read: Reader, *, claims: AccessClaims, now: datetime
         created_at=row.created_at,
         session_id=claims.session_id,
         authenticated_at=row.authenticated_at,
+        methods=tuple(row.methods.split(" ")),
     )
 
 
@@ -200,6 +209,11 @@ def end_cause_of(session: Session | Row[Any], now: datetime) -> str | None:
     if session.idle_expires_at <= now:
         return EndCause.IDLE_TIMEOUT.value
     return None
+
+
+def living_session(session_id: UUID, now: datetime) -> ColumnElement[bool]:
+    """The condition that a session may still be used, for a statement that must not outlive it."""
+    return select(Session.id).where(Session.id == session_id, *_alive(now)).correlate(None).exists()
 
 
 def _alive(now: datetime) -> tuple[ColumnElement[bool], ...]:

@@ -28,7 +28,8 @@ async def sign_in_with_password(work: Work, hashing: HashingPool, *, email: str,
     """Begin a session for the owner of an address and its password.
 
     Raises `InvalidCredentials` for an unknown address, a wrong password, an account without one, and a disabled
-    account alike, after one hash computation on each of these paths. Raises `HashingBusy` under too much load. No
+    account alike, after one hash computation on each of these paths; a hash that was brought from elsewhere takes
+    the time of its own kind until its owner has signed in once. Raises `HashingBusy` under too much load. No
     connection is held while the hash is computed. A hash that is out of date is replaced on the way.
     """
     account = await _find_account(work.read, email)
@@ -53,19 +54,21 @@ async def _find_account(read: Reader, email: str) -> _Account | None:
 
 
 async def _claim(work: Work, hashing: HashingPool, account: _Account, password: str) -> None:
-    """Make sure that what was verified still stands, and move an old hash up.
+    """Make sure that the password that was verified still stands, and move an old hash up.
 
-    Between the look-up and here a password change or a disabling may have committed. The row lock orders us after
-    it; or it after us, and then it ends the session that we begin. Another sign-in may have moved the hash up: then
-    the password is verified against the new one. Raises `InvalidCredentials`.
+    A password change that committed meanwhile is seen here; the row lock orders one that comes later after us, and
+    then it ends the session that we begin. Only when another sign-in has moved the same hash up at this moment is
+    the password verified once more, against the new one. Raises `InvalidCredentials`.
     """
     stored = account.password_hash or ""
+    fresh = await hashing.hash(password) if hashing.needs_rehash(stored) else stored
     mine = (User.id == account.user_id, User.is_active)
     statement: Executable = select(User.password_hash).where(*mine).with_for_update(read=True)
-    if hashing.needs_rehash(stored):
-        moved = case((User.password_hash == stored, await hashing.hash(password)), else_=User.password_hash)
+    if fresh != stored:
+        moved = case((User.password_hash == stored, fresh), else_=User.password_hash)
         statement = update(User).where(*mine).values(password_hash=moved).returning(User.password_hash)
         statement = statement.execution_options(synchronize_session=False)
     current = (await work.db.execute(statement)).scalar_one_or_none()
-    if current is None or (current != stored and not await hashing.verify(password, current)):
+    if current is None or (current not in {stored, fresh} and not await hashing.verify(password, current)):
+        log.warning("sign_in.overtaken", user_id=str(account.user_id))
         raise InvalidCredentials

@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from app.auth.actor import CurrentUser
 from app.database import Reader, Work
-from app.exceptions import FieldInvalid, NotFoundError, PermissionDenied
+from app.exceptions import FieldCode, FieldInvalid, NotFoundError, PermissionDenied
 from app.models import EndCause, Role, User
 from app.models.role import ADMINISTRATOR
 from app.services.administrators import keep_an_administrator, lock_administrators
@@ -111,7 +111,7 @@ async def _get_target(work: Work, *, actor: CurrentUser, user_id: UUID) -> User:
 async def _check_role(work: Work, *, actor: CurrentUser, name: str) -> None:
     rank = (await work.db.execute(select(Role.rank).where(Role.name == name))).scalar_one_or_none()
     if rank is None:
-        raise FieldInvalid("/role", "ROLE_UNKNOWN", "there is no role of this name")
+        raise FieldInvalid("/role", FieldCode.ROLE_UNKNOWN, "there is no role of this name")
     if rank > actor.role_rank:
         raise PermissionDenied("This role is higher than yours")
 
@@ -129,4 +129,4 @@ def _decode_cursor(cursor: str) -> UUID:
     try:
         return UUID(bytes=base64.b64decode(cursor + "==", altchars=b"-_", validate=True))
     except (ValueError, binascii.Error) as error:
-        raise FieldInvalid("cursor", "CURSOR_INVALID", "this is not a cursor that a page ended with") from error
+        raise FieldInvalid("cursor", FieldCode.CURSOR_INVALID, "this is not a cursor that a page ended with") from error

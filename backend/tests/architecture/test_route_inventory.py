@@ -22,7 +22,7 @@ INVENTORY = {
     ("GET", "/api/v1/users/", "permission users:read"),
     ("GET", "/api/v1/users/{user_id}", "signed in"),
     ("PATCH", "/api/v1/users/{user_id}", "permission users:write"),
-    ("GET", "/assets/{name:path}", "public"),
+    ("GET", "/assets/{name}", "public"),
     ("GET", "/health", "public"),
     ("HEAD", "/health", "public"),
     ("GET", "/health/ready", "public"),

@@ -5,11 +5,11 @@ from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy import text
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.auth.identifiers import new_id
 from app.config import Settings
+from app.exceptions import ConflictError
 from app.models import Session, User
 from app.runtime import Runtime
 from tests.accounts import CLIENT, Accounts
@@ -57,8 +57,9 @@ async def test_a_session_of_nobody_is_refused(runtime: Runtime) -> None:
         idle_expires_at=now,
         expires_at=now,
     )
-    with pytest.raises(IntegrityError, match="FOREIGN KEY"):
+    with pytest.raises(ConflictError) as refused:
         await add(runtime, stray)
+    assert "FOREIGN KEY" in str(refused.value.__cause__)
     assert await count(runtime, Session) == 0
 
 

@@ -17,6 +17,7 @@ ADA = CurrentUser(
     created_at=datetime(2026, 1, 1, tzinfo=UTC),
     session_id=new_id(),
     authenticated_at=datetime(2026, 1, 2, tzinfo=UTC),
+    methods=("pwd",),
 )
 
 

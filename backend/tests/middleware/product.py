@@ -13,6 +13,8 @@ from app.schemas.base import RequestModel
 NAME = __name__
 SECRET_DETAIL = "canary7Zq1Xw in /srv/product/billing.py at SELECT * FROM cards"
 
+TEXT = "Come back when you have paid"
+
 router = APIRouter(prefix="/product", dependencies=[Public])
 
 
@@ -66,4 +68,16 @@ async def refuse() -> None:
 @router.get("/status/{number}")
 async def answer_with_status(number: int) -> None:
     """Refuse in the framework's way."""
-    raise HTTPException(number, detail=SECRET_DETAIL, headers={"Retry-After": "7", "X-Product": "yes"})
+    raise HTTPException(number, headers={"Retry-After": "7", "X-Product": "yes"})
+
+
+@router.get("/status/{number}/text")
+async def answer_with_text(number: int) -> None:
+    """Refuse in the framework's way, with a text for people."""
+    raise HTTPException(number, detail=TEXT)
+
+
+@router.get("/status/{number}/object")
+async def answer_with_object(number: int) -> None:
+    """Refuse with what only some frameworks understand."""
+    raise HTTPException(number, detail={"inside": SECRET_DETAIL})

@@ -1,4 +1,5 @@
 import json
+import re
 from typing import Any
 
 import pytest
@@ -98,13 +99,14 @@ async def test_a_refusal_of_the_product_looks_like_ours(app: FastAPI, caplog: py
 @pytest.mark.parametrize(
     ("status", "code"),
     [
-        (400, "MALFORMED_BODY"),
+        (400, "BAD_REQUEST"),
         (401, "UNAUTHORIZED"),
         (402, "PAYMENT_REQUIRED"),
         (403, "FORBIDDEN"),
         (404, "NOT_FOUND"),
+        (405, "METHOD_NOT_ALLOWED"),
         (410, "GONE"),
-        (418, "IM_A_TEAPOT"),
+        (415, "UNSUPPORTED_MEDIA_TYPE"),
         (423, "LOCKED"),
         (425, "TOO_EARLY"),
         (429, "TOO_MANY_REQUESTS"),
@@ -115,18 +117,34 @@ async def test_a_refusal_of_the_product_looks_like_ours(app: FastAPI, caplog: py
     ],
 )
 async def test_a_bare_status_of_the_product_becomes_a_problem(app: FastAPI, status: int, code: str) -> None:
-    """PD-01, PD-02, S89: the detail, which nobody checked, does not go out; the status does."""
+    """PD-01, S89: one shape, and a code that can be switched on."""
     answer = await ask_product(app, f"status/{status}")
     assert answer.status == status
     assert problem_of(answer)["code"] == code
 
 
-@pytest.mark.parametrize("status", [430, 444, 460, 499, 509, 520, 599])
-async def test_a_status_that_nobody_has_named_is_kept(app: FastAPI, status: int) -> None:
-    """PD-01, V16.5.4: an unusual number is no accident."""
+@pytest.mark.parametrize("status", [418, 430, 444, 460, 499, 509, 520, 599])
+async def test_an_unusual_status_is_kept(app: FastAPI, status: int) -> None:
+    """PD-01, V16.5.4: an odd number, or one that nobody has named, is no accident."""
     answer = await ask_product(app, f"status/{status}")
     assert answer.status == status
-    assert problem_of(answer)["code"]
+    assert re.fullmatch(r"[A-Z0-9]+(_[A-Z0-9]+)*", problem_of(answer)["code"])
+
+
+@pytest.mark.parametrize("status", [400, 402, 404, 409, 413, 429, 503, 599])
+async def test_a_text_for_people_becomes_the_detail(app: FastAPI, status: int) -> None:
+    """PD-01, S89: what the product wants to say is said, in our shape."""
+    problem = problem_of(await ask_product(app, f"status/{status}/text"))
+    assert problem["detail"] == product.TEXT
+    assert problem["title"] != product.TEXT
+
+
+@pytest.mark.parametrize("status", [400, 402, 404, 500])
+async def test_anything_but_a_text_stays_inside(app: FastAPI, status: int) -> None:
+    """PD-02: an object is not meant for people."""
+    answer = await ask_product(app, f"status/{status}/object")
+    assert answer.status == status
+    assert set(problem_of(answer)) == {"type", "title", "status", "detail", "code", "request_id"}
 
 
 @pytest.mark.parametrize("status", [402, 409, 418, 429])

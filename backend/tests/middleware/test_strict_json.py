@@ -150,6 +150,23 @@ async def test_a_hostile_media_type_is_no_accident(app: FastAPI, content_type: s
     assert (await send(app, b'{"text": "a"}', content_type=content_type)).status in {200, 415}
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("number", '"canary7Zq1Xw"'),
+        ("number", '"1canary7Zq1Xw"'),
+        ("number", '["canary7Zq1Xw"]'),
+        ("text", '["canary7Zq1Xw"]'),
+        ("text", '{"canary7Zq1Xw": 1}'),
+    ],
+)
+async def test_a_value_that_does_not_fit_is_not_repeated(app: FastAPI, field: str, value: str) -> None:
+    """PD-02, S87: a refusal says where and why, never what was sent."""
+    answer = await send(app, f'{{"{field}": {value}}}'.encode())
+    assert [error["pointer"] for error in problem_of(answer)["errors"]] == [f"/{field}"]
+    assert b"canary" not in answer.body
+
+
 async def test_a_refused_body_is_not_repeated(app: FastAPI) -> None:
     """PD-02, S87: neither the value nor the place where the parser stumbled."""
     answer = await send(app, b'{"text": "canary7Zq1Xw", "text": "canary7Zq1Xw"}')

@@ -2,14 +2,15 @@ from datetime import UTC, datetime, timedelta
 
 import httpx2
 import pytest
+from sqlalchemy import select
 
-from app.models import User
+from app.models import Role, User
 from app.models.role import ADMINISTRATOR
 from app.runtime import Runtime
 from app.services.administrators import SETUP_CODE_TTL, new_setup_code
 from tests.accounts import PASSWORD, Accounts, Person
 from tests.answers import CANARY, check_nothing_repeated
-from tests.contention import at_once
+from tests.contention import at_once, uncommitted, waiting_for_a_lock
 from tests.pages.html import Page
 from tests.rows import active_administrators, count, everything
 
@@ -118,6 +119,18 @@ async def test_of_twenty_at_once_one_becomes_administrator(client: httpx2.AsyncC
     names = iter(range(20))
     responses = await at_once(20, lambda: set_up(client, code, email=f"person{next(names)}@example.com"))
     assert sorted(response.status_code for response in responses) == [200] + [403] * 19
+    assert await count(runtime, User) == await active_administrators(runtime) == 1
+
+
+@pytest.mark.only("postgresql")
+async def test_of_two_at_the_same_point_one_becomes_administrator(client: httpx2.AsyncClient, runtime: Runtime) -> None:
+    """S44, 3.4-10, V15.4.2: both have added their account and seen no other administrator; only one may commit."""
+    code = code_of(runtime)
+    held = select(Role.name).where(Role.name == ADMINISTRATOR).with_for_update(key_share=True)
+    async with uncommitted(runtime, held):
+        ada = await waiting_for_a_lock(runtime, set_up(client, code, email="ada@example.com"), waiters=1)
+        eve = await waiting_for_a_lock(runtime, set_up(client, code, email="eve@example.com"), waiters=2)
+    assert sorted([(await ada).status_code, (await eve).status_code]) == [200, 403]
     assert await count(runtime, User) == await active_administrators(runtime) == 1
 
 

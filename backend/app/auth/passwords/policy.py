@@ -13,6 +13,7 @@ from app.auth.passwords.hashing import MAXIMUM_LENGTH, normalize_password
 from app.plausibility import runs_in_order
 
 _WORD = re.compile(r"[^\W\d_]{3,}")
+_SEPARATORS = re.compile(r"[\W_]+")
 _EDGE = re.compile(r"^[\W\d_]+|[\W\d_]+$")
 _LEAST_OWN_CHARACTERS = 6
 """Characters that must remain of a password once the account's own words are taken out."""
@@ -60,9 +61,11 @@ def password_problem(password: str, *, minimum_length: int, own_words: tuple[str
 
 
 def _guessable(folded: str, own_words: tuple[str, ...]) -> PasswordProblem | None:
-    if len(set(folded)) < _LEAST_DIFFERENT_CHARACTERS or _repeats_a_unit(folded):
+    compact = _SEPARATORS.sub("", folded)
+    core = _EDGE.sub("", compact)
+    if len(set(folded)) < _LEAST_DIFFERENT_CHARACTERS or any(map(_repeats_a_unit, (folded, compact, core))):
         return PasswordProblem.REPETITIVE
-    if runs_in_order(folded) or _is_common(folded):
+    if runs_in_order(folded) or _is_common(folded) or _is_common(compact):
         return PasswordProblem.COMMON
     rest = _without(folded, own_words)
     if rest != folded and (len(rest) < _LEAST_OWN_CHARACTERS or runs_in_order(rest) or _is_common(rest)):

@@ -27,7 +27,7 @@ class HashingPool:
         self._lock = threading.Lock()
         self._in_flight = 0
         self.computed = 0
-        """How many hashes were computed so far, by `hash` and `verify` together."""
+        """How many pieces of work were taken on so far, by `hash` and `verify` together: one for each hash."""
 
     async def hash(self, password: str) -> str:
         """Return the string to store for a password. Raises `HashingBusy` when the queue is full."""
@@ -46,7 +46,7 @@ class HashingPool:
         self._executor.shutdown(wait=False, cancel_futures=True)
 
     async def _run(self, work: Callable[[], Result]) -> Result:
-        """Run one piece of work. A caller that goes away gives up its place in the queue, not a running thread's."""
+        """Run one piece of work. A caller that is cancelled gives up its place in the queue, not a running thread's."""
         self._enter()
         try:
             future = self._executor.submit(work)
