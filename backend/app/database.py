@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, ClassVar, TypeVar
 
+import structlog
 from sqlalchemy import DateTime, Dialect, Executable, MetaData, Row, Select, TypeDecorator, event
 from sqlalchemy.engine import URL, ExceptionContext, make_url
 from sqlalchemy.exc import OperationalError
@@ -21,6 +22,8 @@ from sqlalchemy.orm import DeclarativeBase
 
 from app.config import Settings
 from app.exceptions import ConflictError, DatabaseUnavailable, InvalidRequest, Refusal
+
+log = structlog.get_logger()
 
 Entity = TypeVar("Entity", bound="Base")
 
@@ -136,13 +139,13 @@ class Database:
             try:
                 yield work
             except Refusal:
-                await session.commit()
+                await _finish(session)
                 raise
             except BaseException:
                 await session.rollback()
                 raise
             else:
-                await session.commit()
+                await _finish(session)
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[AsyncConnection]:
@@ -154,6 +157,15 @@ class Database:
         """Close every connection."""
         await self.engine.dispose()
         await self.reading.dispose()
+
+
+async def _finish(session: AsyncSession) -> None:
+    """Commit. When that fails the connection is thrown away: SQLite would keep the transaction, and its lock, open."""
+    try:
+        await session.commit()
+    except BaseException:
+        await session.invalidate()
+        raise
 
 
 @asynccontextmanager
@@ -245,6 +257,7 @@ def _translate_errors(engine: AsyncEngine) -> None:
         if getattr(context.original_exception, "sqlstate", None) == _UNSTORABLE_TEXT:
             return InvalidRequest("A text holds a character that cannot be stored")
         if _contradicts(context):
+            log.warning("database.conflict", cause=type(context.original_exception).__name__)
             return ConflictError()
         return DatabaseUnavailable() if _is_away(context) else None
 

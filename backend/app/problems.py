@@ -1,7 +1,6 @@
 """The only translator from exceptions to answers: `application/problem+json` (RFC 9457), always in one shape."""
 
 import json
-import re
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -31,7 +30,9 @@ MEDIA_TYPE = "application/problem+json"
 RENDERER = "ostiary.problem_renderer"
 """Where a route puts its own way of showing a refusal: a function of the request and the exception."""
 _LONGEST_POINTER = 120
+_MOST_FIELD_PROBLEMS = 20
 _UNREADABLE = ("There was an error parsing the body", UNREADABLE_BODY)
+_UNREADABLE_FORM = ("Too many f", "Field exceeded", "Part exceeded", "Missing boundary", "The Content-Disposition")
 """How the framework, and our own check, say that a body is not what its content type promises."""
 _BODILESS = {HTTPStatus.NO_CONTENT, HTTPStatus.RESET_CONTENT, HTTPStatus.NOT_MODIFIED}
 _BODY_TYPE_ERRORS = {"model_attributes_type", "model_type", "dict_type"}
@@ -125,7 +126,7 @@ async def _on_app_exception(request: Request, error: Exception) -> Response:
     if not isinstance(error, AppException):  # Starlette's signature promises less than it does.
         raise error
     if error.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        log.error("request.refused", error_code=error.code, cause=repr(error.__cause__))
+        log.warning("request.refused", error_code=error.code, cause=repr(error.__cause__))
     return _answer(request, error)
 
 
@@ -152,7 +153,7 @@ async def _on_validation_error(request: Request, error: Exception) -> Response:
     details = error.errors()
     if _expected_json(request, details):
         return _answer(request, UnsupportedMediaType())
-    return _answer(request, ValidationFailed([_field_problem(item) for item in details]))
+    return _answer(request, ValidationFailed([_field_problem(item) for item in details[:_MOST_FIELD_PROBLEMS]]))
 
 
 def _from_status(error: HTTPException) -> AppException:
@@ -160,14 +161,14 @@ def _from_status(error: HTTPException) -> AppException:
     refusal = _of_status(error)
     detail: object = error.detail  # FastAPI lets an extension pass anything.
     unsaid = {refusal.title, _standard_phrase(error.status_code), *_UNREADABLE}
-    if isinstance(detail, str) and detail not in unsaid:
+    if isinstance(detail, str) and detail not in unsaid and error.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
         refusal.message = detail
     refusal.headers.update(error.headers or {})
     return refusal
 
 
 def _of_status(error: HTTPException) -> AppException:
-    if error.detail in _UNREADABLE:
+    if error.detail in _UNREADABLE or str(error.detail).startswith(_UNREADABLE_FORM):
         return MalformedBody()
     if error.status_code == HTTPStatus.NOT_FOUND:
         return NotFoundError("Path")
@@ -175,9 +176,18 @@ def _of_status(error: HTTPException) -> AppException:
     if error.status_code in known:
         return known[error.status_code]()
     phrase = _standard_phrase(error.status_code)
-    refusal = AppException(phrase, re.sub(r"[^A-Z0-9]+", "_", phrase.upper()), error.status_code)
+    refusal = AppException(phrase, _standard_code(error.status_code), error.status_code)
     refusal.title = phrase
     return refusal
+
+
+def _standard_code(status: int) -> str:
+    """Return the name of a status as its code. Python renamed two of them; a code never changes."""
+    renamed = {414: "URI_TOO_LONG", 416: "RANGE_NOT_SATISFIABLE", 422: "UNPROCESSABLE_CONTENT"}
+    try:
+        return renamed.get(status) or HTTPStatus(status).name
+    except ValueError:
+        return f"STATUS_{status}"
 
 
 def _standard_phrase(status: int) -> str:

@@ -7,6 +7,11 @@ from datetime import UTC, datetime
 import typer
 import uvicorn
 
+try:
+    import resource
+except ImportError:  # Windows has no such limit.
+    resource = None  # type: ignore[assignment]
+
 from app.cli.http_protocol import BoundedHttpProtocol
 from app.cli.schema import bring_up_to_date
 from app.config import Settings
@@ -19,7 +24,9 @@ from app.routes import route_map
 from app.services.administrators import has_administrator, new_setup_code
 from app.services.readiness import check_readiness
 
+_MOST_OPEN_FILES = 65536
 _GRACEFUL_SECONDS = 20
+_WORKER_PATIENCE_SECONDS = 30
 
 
 def serve(
@@ -38,6 +45,7 @@ def serve(
         bring_up_to_date(settings)
     create_app(settings)  # Refuses here, once and clearly, rather than in every worker.
     typer.echo(asyncio.run(_welcome(settings)), err=True)
+    _allow_many_connections()
     uvicorn.run(
         "app.main:create_app",
         factory=True,
@@ -49,8 +57,19 @@ def serve(
         access_log=False,
         server_header=False,
         proxy_headers=False,
+        ws="none",
         timeout_graceful_shutdown=_GRACEFUL_SECONDS,
+        # A worker that starts on a busy machine is not a dead one.
+        timeout_worker_healthcheck=_WORKER_PATIENCE_SECONDS,
     )
+
+
+def _allow_many_connections() -> None:
+    """Raise the number of open files to what the system allows: each connection takes one."""
+    if resource is not None:
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = _MOST_OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_OPEN_FILES)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
 
 
 def routes() -> None:

@@ -10,6 +10,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.schemas.problems import UNREADABLE_BODY
 
+_MOST_KEYS = 500
+"""Of one object. Thousands of unknown ones would each cost the validation an error."""
+
 
 class StrictJson:
     """Looks at every JSON body as the route reads it, whoever wrote the route (RFC 8259, section 4).
@@ -57,8 +60,8 @@ def _check(body: bytes) -> None:
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
-    if len(value) != len(pairs):
-        raise ValueError("duplicate key")
+    if len(value) != len(pairs) or len(pairs) > _MOST_KEYS:
+        raise ValueError("a duplicate key, or more keys than anybody reads")
     return value
 
 

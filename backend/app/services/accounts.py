@@ -69,7 +69,7 @@ async def update_profile(work: Work, *, user: CurrentUser, full_name: str | None
     email_normal, full_name = parse_email(user.email).normal, checked_name(full_name)
     statement = (
         update(User)
-        .where(User.id == user.id)
+        .where(User.id == user.id, living_session(user.session_id, work.now))
         .values(full_name=full_name, search_text=search_text(email_normal, full_name), updated_at=work.now)
         .returning(User)
     )
@@ -144,6 +144,7 @@ def search_text(email_normal: str, full_name: str | None) -> str:
 
 
 async def _verified_hash(work: Work, hashing: HashingPool, *, user: CurrentUser, password: str) -> str:
+    hashing.check_capacity()
     row = await work.read.first(select(User.password_hash).where(User.id == user.id))
     stored: str | None = row.password_hash if row else None
     if not await hashing.verify(password, stored) or stored is None:

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import Row, case, func, select, update
+from sqlalchemy import Row, Select, case, func, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
 from app.auth.actor import CurrentUser
@@ -137,10 +137,24 @@ async def find_current_user(read: Reader, *, claims: AccessClaims, now: datetime
 
     Raises `SessionEnded` with its cause, or `TokenInvalid` when the session or its user is gone.
     """
+    row = await read.first(_caller(claims.session_id, claims.subject))
+    return _current_user(row, claims.session_id, now)
+
+
+async def reread_current_user(work: Work, *, user: CurrentUser) -> CurrentUser:
+    """Return the caller as this very transaction sees them, after a lock that may have taken a while to get.
+
+    What was decided about them meanwhile counts: raises `SessionEnded` or `TokenInvalid`.
+    """
+    row = (await work.db.execute(_caller(user.session_id, user.id))).first()
+    return _current_user(row, user.session_id, work.now)
+
+
+def _caller(session_id: UUID, user_id: UUID) -> Select[Any]:
     permissions = select(func.coalesce(_joined(RolePermission.permission), "")).where(
         RolePermission.role_name == User.role_name
     )
-    row = await read.first(
+    return (
         select(
             *User.__table__.columns,
             Role.rank,
@@ -154,8 +168,11 @@ async def find_current_user(read: Reader, *, claims: AccessClaims, now: datetime
         )
         .join(Session, Session.user_id == User.id)
         .join(Role, Role.name == User.role_name)
-        .where(Session.id == claims.session_id, User.id == claims.subject)
+        .where(Session.id == session_id, User.id == user_id)
     )
+
+
+def _current_user(row: Row[Any] | None, session_id: UUID, now: datetime) -> CurrentUser:
     if row is None:
         raise TokenInvalid
     if cause := end_cause_of(row, now) or (None if row.is_active else EndCause.USER_DISABLED.value):
@@ -169,7 +186,7 @@ async def find_current_user(read: Reader, *, claims: AccessClaims, now: datetime
         role_rank=row.rank,
         permissions=frozenset(filter(None, row.permissions.split(" "))),
         created_at=row.created_at,
-        session_id=claims.session_id,
+        session_id=session_id,
         authenticated_at=row.authenticated_at,
         methods=tuple(row.methods.split(" ")),
     )

@@ -32,6 +32,7 @@ async def sign_in_with_password(work: Work, hashing: HashingPool, *, email: str,
     the time of its own kind until its owner has signed in once. Raises `HashingBusy` under too much load. No
     connection is held while the hash is computed. A hash that is out of date is replaced on the way.
     """
+    hashing.check_capacity()
     account = await _find_account(work.read, email)
     usable = len(password) <= MAXIMUM_LENGTH
     matches = await hashing.verify(password if usable else "", account.password_hash if account else None)

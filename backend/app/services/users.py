@@ -16,7 +16,7 @@ from app.exceptions import FieldCode, FieldInvalid, NotFoundError, PermissionDen
 from app.models import EndCause, Role, User
 from app.models.role import ADMINISTRATOR
 from app.services.administrators import keep_an_administrator, lock_administrators
-from app.services.sessions import end_sessions_of
+from app.services.sessions import end_sessions_of, reread_current_user
 
 log = structlog.get_logger()
 
@@ -74,9 +74,13 @@ async def change_user(work: Work, *, actor: CurrentUser, user_id: UUID, change: 
     """Disable, enable or give another role to a user, and return them. A disabled user's sessions end at once.
 
     Raises `NotFoundError`, `PermissionDenied` when the user or the new role ranks above the caller, `FieldInvalid`
-    for an unknown role, `LastAdministrator` when nobody would be left to administer.
+    for an unknown role, `LastAdministrator` when nobody would be left to administer, `SessionEnded` when the caller
+    was disabled while this waited for another administrator's change.
     """
     await lock_administrators(work)
+    actor = await reread_current_user(work, user=actor)
+    if not actor.may(WRITE):
+        raise PermissionDenied
     target = await _get_target(work, actor=actor, user_id=user_id)
     if change.role is not None:
         await _check_role(work, actor=actor, name=change.role)

@@ -151,7 +151,7 @@ async def test_the_search_finds_a_part_of_an_address_or_a_name(accounts: Account
     assert await emails(admin, q="lovel") == {"ada@example.com"}
     assert await emails(admin, q="LOVELACE") == {"ada@example.com"}
     assert await emails(admin, q="@navy.") == {"grace@navy.example"}
-    assert await emails(admin, q="ce") == {"ada@example.com", "grace@navy.example"}
+    assert await emails(admin, q="ce") - {admin.email} == {"ada@example.com", "grace@navy.example"}
     assert await emails(admin, q="nobody at all") == set()
 
 

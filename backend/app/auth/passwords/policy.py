@@ -61,15 +61,15 @@ def password_problem(password: str, *, minimum_length: int, own_words: tuple[str
 
 
 def _guessable(folded: str, own_words: tuple[str, ...]) -> PasswordProblem | None:
+    rest = _without(folded, own_words)
+    if rest != folded and (len(rest) < _LEAST_OWN_CHARACTERS or runs_in_order(rest) or _is_common(rest)):
+        return PasswordProblem.CONTAINS_OWN_WORDS
     compact = _SEPARATORS.sub("", folded)
     core = _EDGE.sub("", compact)
     if len(set(folded)) < _LEAST_DIFFERENT_CHARACTERS or any(map(_repeats_a_unit, (folded, compact, core))):
         return PasswordProblem.REPETITIVE
     if runs_in_order(folded) or _is_common(folded) or _is_common(compact):
         return PasswordProblem.COMMON
-    rest = _without(folded, own_words)
-    if rest != folded and (len(rest) < _LEAST_OWN_CHARACTERS or runs_in_order(rest) or _is_common(rest)):
-        return PasswordProblem.CONTAINS_OWN_WORDS
     return None
 
 

@@ -37,6 +37,11 @@ class HashingPool:
         """Whether the password is the stored one, with equal work when there is none. Raises `HashingBusy`."""
         return await self._run(lambda: self._hasher.verify(password, stored))
 
+    def check_capacity(self) -> None:
+        """Raise `HashingBusy` when a hash would be refused now, so that the rest of the work need not begin."""
+        if self._in_flight >= self._capacity:
+            raise HashingBusy
+
     def needs_rehash(self, stored: str) -> bool:
         """Whether a stored hash should be replaced at this sign-in. Costs nothing."""
         return self._hasher.needs_rehash(stored)
