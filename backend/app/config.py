@@ -11,6 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
+from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
@@ -45,8 +46,8 @@ class SecretFileSource(EnvSettingsSource):
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
         """Return the content of the file that `NAME_FILE` names, without its last line break."""
-        path = os.environ.get(f"{field_name}_FILE")
-        content = _content(path) if path is not None else None
+        path = _environment().get(f"{field_name}_FILE")
+        content = _content(path) if path else None
         return content.rstrip("\r\n") if content is not None else None, field_name, False
 
 
@@ -301,6 +302,11 @@ def _least_argon2_memory_kib(iterations: int) -> int:
     return {1: 47104, 2: 19456, 3: 12288, 4: 9216}.get(iterations, 7168)
 
 
+def _environment() -> dict[str, str | None]:
+    """Return what `.env` and the environment say together; the environment wins."""
+    return {**dotenv_values(".env"), **os.environ}
+
+
 def _content(path: str) -> str | None:
     """Return what stands in a file, or None when it cannot be read as text."""
     try:
@@ -311,11 +317,12 @@ def _content(path: str) -> str | None:
 
 def _unreadable_files(names: Iterable[str]) -> dict[str, str]:
     """Return a finding for each setting whose `NAME_FILE` names a file that cannot be read."""
-    paths = {name: os.environ.get(f"{name}_FILE") for name in names}
+    environment = _environment()
+    paths = {name: environment.get(f"{name}_FILE") for name in names}
     return {
         name: f"{name}_FILE: cannot be read as text. Name a file that this user may read"
         for name, path in paths.items()
-        if path is not None and name not in os.environ and _content(path) is None
+        if path and name not in os.environ and _content(path) is None
     }
 
 
@@ -323,7 +330,8 @@ def _finding(details: Any) -> str:
     name = str(details["loc"][0]) if details["loc"] else "settings"
     description = Settings.model_fields[name].description or ""
     if details["type"] == "missing":
-        return f"{name}: is missing. {description}"
+        hint = " Or let `ostiary init` write a .env with one into this folder." if name == "SECRET_KEY" else ""
+        return f"{name}: is missing. {description}{hint}"
     if details["type"] == "value_error":
         return f"{name}: {details['ctx']['error']}."
     return f"{name}: {details['msg'][0].lower()}{details['msg'][1:]}. {description}".rstrip()

@@ -45,7 +45,7 @@ def _load(name: str) -> Extension:
         raise ConfigurationError([f"EXTENSIONS: {name} is no module's name. Write it as in an import: shop.api"])
     try:
         module = importlib.import_module(name)
-    except ImportError as error:
+    except (ImportError, SyntaxError) as error:
         raise ConfigurationError(
             [f"EXTENSIONS: {name} cannot be imported ({error}). Is it on the Python path, and spelt right?"]
         ) from error

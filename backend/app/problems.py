@@ -32,7 +32,15 @@ RENDERER = "ostiary.problem_renderer"
 _LONGEST_POINTER = 120
 _MOST_FIELD_PROBLEMS = 20
 _UNREADABLE = ("There was an error parsing the body", UNREADABLE_BODY)
-_UNREADABLE_FORM = ("Too many f", "Field exceeded", "Part exceeded", "Missing boundary", "The Content-Disposition")
+_UNREADABLE_FORM = (
+    "Too many f",
+    "Field exceeded",
+    "Part exceeded",
+    "Missing boundary",
+    "Invalid multipart",
+    "Malformed",
+    "The Content-Disposition",
+)
 """How the framework, and our own check, say that a body is not what its content type promises."""
 _BODILESS = {HTTPStatus.NO_CONTENT, HTTPStatus.RESET_CONTENT, HTTPStatus.NOT_MODIFIED}
 _BODY_TYPE_ERRORS = {"model_attributes_type", "model_type", "dict_type"}

@@ -12,7 +12,7 @@ from app.cli import doctor as doctor_command
 from app.cli import init as init_command
 from app.cli import papers, schema, serving, users
 from app.config import ConfigurationError
-from app.exceptions import AppException, NotReady
+from app.exceptions import AppException
 
 cli = typer.Typer(
     name="ostiary",
@@ -34,6 +34,13 @@ cli.add_typer(users.cli, name="users")
 def version() -> None:
     """Print the version."""
     typer.echo(__version__)
+
+
+_HINTS = {
+    "NOT_READY": "Is the database running, and is DATABASE_URL right? Did you run `ostiary migrate`?",
+    "DATABASE_UNAVAILABLE": "Check DATABASE_URL: does the server run, the database exist, the password fit, the folder exist?",
+    "EMAIL_TAKEN": "To make the existing account an administrator, add --promote.",
+}
 
 
 def run() -> None:
@@ -64,8 +71,7 @@ def _explain(error: AppException) -> str:
     )
     checks = error.members.get("checks")
     lines += [f"  {name}: {state}" for name, state in checks.items()] if isinstance(checks, dict) else []
-    if isinstance(error, NotReady):
-        lines.append("  Is the database running, and is DATABASE_URL right? Did you run `ostiary migrate`?")
+    lines += [f"  {_HINTS[error.code]}"] if error.code in _HINTS else []
     cause = error.__cause__
     while cause is not None and cause.__cause__ is not None:
         cause = cause.__cause__

@@ -9,6 +9,11 @@ from app.config import Settings
 from app.database import Database
 from app.extensions import load_extensions
 
+_UNKNOWN = (
+    "The schema holds {}, unknown here: of an extension that EXTENSIONS does not name now, or of a newer version. "
+    "It is left as it is."
+)
+
 
 def migrate(
     down_to: str = typer.Option(None, help="Go back to this revision instead (`base`: to nothing). Data is lost."),
@@ -28,8 +33,11 @@ def bring_up_to_date(settings: Settings, *, down_to: str | None = None) -> froze
     async def move() -> frozenset[str]:
         database = Database(settings, patient=True)
         try:
+            present, expected = await migrations.present_heads(database), migrations.revisions(extensions)
             if down_to:
                 await migrations.downgrade(database, extensions, down_to)
+            elif present - expected.known and expected.satisfied_by(present):
+                typer.echo(_UNKNOWN.format(", ".join(sorted(present - expected.known))), err=True)
             else:
                 await migrations.upgrade(database, extensions)
             return await migrations.present_heads(database)

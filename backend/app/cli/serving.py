@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import socket
 from datetime import UTC, datetime
 
 import typer
@@ -14,7 +15,7 @@ except ImportError:  # Windows has no such limit.
 
 from app.cli.http_protocol import BoundedHttpProtocol
 from app.cli.schema import bring_up_to_date
-from app.config import Settings
+from app.config import ConfigurationError, Settings
 from app.database import Database
 from app.extensions import load_extensions
 from app.logs import configure_logging
@@ -22,6 +23,7 @@ from app.main import create_app
 from app.migrations import revisions
 from app.routes import route_map
 from app.services.administrators import has_administrator, new_setup_code
+from app.services.examination import misspelt_settings
 from app.services.readiness import check_readiness
 
 _MOST_OPEN_FILES = 65536
@@ -43,6 +45,7 @@ def serve(
     configure_logging(settings)
     if migrate:
         bring_up_to_date(settings)
+    _check_port(settings)
     create_app(settings)  # Refuses here, once and clearly, rather than in every worker.
     typer.echo(asyncio.run(_welcome(settings)), err=True)
     _allow_many_connections()
@@ -62,6 +65,20 @@ def serve(
         # A worker that starts on a busy machine is not a dead one.
         timeout_worker_healthcheck=_WORKER_PATIENCE_SECONDS,
     )
+
+
+def _check_port(settings: Settings) -> None:
+    """Raise `ConfigurationError` when somebody else listens there, before anything is announced."""
+    family = socket.AF_INET6 if ":" in settings.HOST else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.HOST, settings.PORT))
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise ConfigurationError(
+                [f"PORT: {settings.HOST}:{settings.PORT} cannot be listened on ({reason}). Choose another: PORT=8001"]
+            ) from None
 
 
 def _allow_many_connections() -> None:
@@ -94,4 +111,5 @@ async def _welcome(settings: Settings) -> str:
     if not administered:
         code = new_setup_code(settings, now=datetime.now(UTC))
         lines.append(f"  First administrator  {settings.PUBLIC_URL}/setup#code={code}  (works once, for 24 hours)")
+    lines += [f"  Warning              {finding.text}" for finding in misspelt_settings()]
     return "\n".join(lines)

@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.schemas.problems import UNREADABLE_BODY
 
-_MOST_KEYS = 500
+_MOST_KEYS = 1000
 """Of one object. Thousands of unknown ones would each cost the validation an error."""
 
 

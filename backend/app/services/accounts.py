@@ -12,7 +12,7 @@ from app.auth.actor import CurrentUser
 from app.auth.emails import EmailAddress, EmailInvalid, mask_email, parse_email
 from app.auth.identifiers import new_id
 from app.auth.names import TextRefused, person_name
-from app.auth.passwords.policy import EXPLANATIONS, password_problem
+from app.auth.passwords.policy import EXPLANATIONS, PasswordProblem, password_problem
 from app.auth.passwords.pool import HashingPool
 from app.config import Settings
 from app.database import Work
@@ -135,7 +135,8 @@ def check_new_password(settings: Settings, password: str, *, pointer: str, own_w
         password, minimum_length=settings.PASSWORD_MIN_LENGTH, own_words=(*own_words, settings.APP_NAME)
     )
     if problem:
-        raise FieldInvalid(pointer, problem.value, f"this password {EXPLANATIONS[problem]}")
+        least = f": at least {settings.PASSWORD_MIN_LENGTH} characters" if problem == PasswordProblem.TOO_SHORT else ""
+        raise FieldInvalid(pointer, problem.value, f"this password {EXPLANATIONS[problem]}{least}")
 
 
 def search_text(email_normal: str, full_name: str | None) -> str:

@@ -34,15 +34,16 @@ async def examine(settings: Settings, database: Database, expected: Revisions) -
     findings = [await _database(database, expected)]
     if findings[0].level == "ok":
         findings.append(await _administrator(database))
-    return [*findings, *_settings(settings), *_names(), *_files(settings)]
+    return [*findings, *_settings(settings), *misspelt_settings(), *_files(settings)]
 
 
 async def _database(database: Database, expected: Revisions) -> Finding:
     try:
         await check_readiness(database, expected)
     except NotReady as error:
-        checks = error.members["checks"]
-        return Finding("fault", f"database: {checks}. Is it running, and did you run `ostiary migrate`?")
+        checks: dict[str, str] = dict(error.members["checks"])  # type: ignore[call-overload]  # members are any values
+        states = ", ".join(f"{name} {state}" for name, state in checks.items())
+        return Finding("fault", f"{states}. Is DATABASE_URL right, the server running, and `ostiary migrate` done?")
     return Finding("ok", f"database: {database.url.get_backend_name()} answers, and its schema is current")
 
 
@@ -76,7 +77,7 @@ def database_is_embedded(settings: Settings) -> bool:
     return settings.DATABASE_URL.get_secret_value().startswith("sqlite")
 
 
-def _names() -> Iterator[Finding]:
+def misspelt_settings() -> Iterator[Finding]:
     """Names that look like a setting and are none: a typing error would otherwise be silent."""
     known = list(Settings.model_fields)
     for name in sorted({*os.environ, *dotenv_values(".env")} - set(known)):

@@ -20,6 +20,7 @@ def block(name: str) -> str:
 
 
 def test_the_sign_in_by_curl_runs_as_written(tmp_path: Path, empty_database_url: str) -> None:
+    """S01, S02, S07, S08: it installs, imports and runs as written, from sign-up to sign-out."""
     assert shutil.which("curl"), "this test needs curl"
     with running(tmp_path, DATABASE_URL=empty_database_url) as server:
         script = block("journey").replace("http://127.0.0.1:8000", server.url)

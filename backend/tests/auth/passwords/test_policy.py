@@ -170,7 +170,7 @@ def test_the_same_few_characters_again_are_refused(text: str) -> None:
         "example.com/ada",
         "ada@example.com",
         "12Lovelace345",
-        "LOVELACE LOVELACE!",
+        "LOVELACE, ada lovelace!",
     ],
 )
 def test_a_password_made_of_the_account_s_own_words_is_refused(text: str) -> None:
