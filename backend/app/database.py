@@ -6,7 +6,7 @@ by the door that opened it.
 """
 
 import sqlite3
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -88,10 +88,13 @@ class Reader:
         async with _patience(), self._engine.connect() as connection:
             return (await connection.execute(statement)).all()
 
-    async def first(self, statement: Executable) -> Row[Any] | None:
-        """Return the first row, or None. Raises `DatabaseUnavailable` when the database does not answer."""
+    async def first(self, statement: Executable, values: Mapping[str, object] | None = None) -> Row[Any] | None:
+        """Return the first row, or None. `values` fill the statement's bound parameters.
+
+        Raises `DatabaseUnavailable` when the database does not answer.
+        """
         async with _patience(), self._engine.connect() as connection:
-            return (await connection.execute(statement)).first()
+            return (await connection.execute(statement, values)).first()
 
     async def entities(self, statement: Select[Entity]) -> Sequence[Entity]:
         """Return every model that the statement selects, detached. Raises `DatabaseUnavailable`."""
