@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import Row, bindparam, case, func, select, update
+from sqlalchemy import Executable, Row, bindparam, case, func, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
 from app.auth.actor import CurrentUser
@@ -25,7 +25,7 @@ PASSWORD = "pwd"
 
 
 # Built once: building it at each request took longer than everything else that a guard does.
-_CALLER = (
+_CALLER: Executable = (
     select(
         *User.__table__.columns,
         Role.rank,
