@@ -30,7 +30,7 @@ def test_no_statement_is_written_in_the_legacy_style() -> None:
     assert legacy == []
 
 
-def test_every_route_is_called_by_a_test(app: FastAPI) -> None:
+async def test_every_route_is_called_by_a_test(app: FastAPI) -> None:
     """S98: a route that nobody calls in the suite is one that nobody knows."""
     sources = "\n".join(path.read_text(encoding="utf-8") for path in (BACKEND / "tests").rglob("test_*.py"))
     paths = [path.removeprefix("/api/v1").partition("{")[0] for path in app.openapi()["paths"]]
