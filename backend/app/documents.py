@@ -54,7 +54,7 @@ def errors_document() -> str:
         "Every error is a problem document (`application/problem+json`, RFC 9457). Switch on its `code`: it never",
         "changes. Texts are for people and may. An extension that raises the framework's `HTTPException` with a status",
         "that is not listed here answers with the name of that status as its code, such as `PAYMENT_REQUIRED`. Two",
-        "answers have another shape: a refused CORS preflight, and what the HTTP parser itself refuses (400, 431).",
+        "answers have another shape: a refused CORS preflight, and what the HTTP server itself refuses (400, 408, 431).",
     ]
     errors = sorted(_documented_errors(), key=lambda error: (error.status_code, error.code))
     for status, group in groupby(errors, key=lambda error: error.status_code):
