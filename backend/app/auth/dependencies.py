@@ -75,7 +75,7 @@ class SignedInGuard(Guard):
     async def __call__(self, request: Request, token: Annotated[str, Depends(bearer_token)]) -> CurrentUser:
         """Return the caller. Raises `TokenInvalid`, `TokenExpired` or `SessionEnded`."""
         runtime, now = get_runtime(request), datetime.now(UTC)
-        claims = runtime.tokens.read_access(token, now=now)
+        claims = await runtime.tokens.read_access(token, now=now)
         user = await find_current_user(runtime.database.read, claims=claims, now=now)
         structlog.contextvars.bind_contextvars(user_id=str(user.id))
         return user

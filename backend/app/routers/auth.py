@@ -54,7 +54,7 @@ async def login(
 ) -> TokenResponse:
     """Sign in with address and password, sent as a form."""
     issued = await sign_in.sign_in_with_password(work, hashing, email=form.username, password=form.password)
-    return TokenResponse.model_validate(tokens.sign(issued))
+    return TokenResponse.model_validate(await tokens.sign(issued))
 
 
 @router.post("/refresh", dependencies=[Public], responses=problem_responses(RefreshTokenInvalid, SessionEnded))
@@ -65,7 +65,7 @@ async def refresh(body: RefreshRequest, work: WorkDep, tokens: TokensDep) -> Tok
     harm. An older one ends the session: somebody else has a copy.
     """
     issued = await sessions.refresh_session(work, presented=tokens.read_refresh(body.refresh_token))
-    return TokenResponse.model_validate(tokens.sign(issued))
+    return TokenResponse.model_validate(await tokens.sign(issued))
 
 
 @router.post("/logout", status_code=status.HTTP_204_NO_CONTENT)

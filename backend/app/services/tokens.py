@@ -49,7 +49,7 @@ class TokenIssuer:
             audience=settings.PUBLIC_URL + API_PREFIX,
         )
 
-    def sign(self, issued: Issued) -> SignedTokens:
+    async def sign(self, issued: Issued) -> SignedTokens:
         """Return the texts for what a session issued."""
         claims = issued.claims
         return SignedTokens(
@@ -58,7 +58,7 @@ class TokenIssuer:
             expires_in=int((claims.expires_at - claims.issued_at).total_seconds()),
         )
 
-    def read_access(self, token: str, *, now: datetime) -> AccessClaims:
+    async def read_access(self, token: str, *, now: datetime) -> AccessClaims:
         """Return what an access token says. Raises `TokenExpired` or `TokenInvalid`."""
         try:
             return read_access_token(token, ring=self._keys(), issuer=self.issuer, audience=self.audience, now=now)

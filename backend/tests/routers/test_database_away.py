@@ -48,7 +48,7 @@ async def without_a_database() -> AsyncIterator[tuple[Instance, Person]]:
             authenticated_at=now,
             methods=("pwd",),
         )
-        signed = alone.runtime.tokens.sign(Issued(claims=claims, refresh=first_refresh_token(session_id)))
+        signed = await alone.runtime.tokens.sign(Issued(claims=claims, refresh=first_refresh_token(session_id)))
         tokens = {"access_token": signed.access_token, "refresh_token": signed.refresh_token}
         yield alone, Person(alone.http, str(claims.subject), "ada@example.com", PASSWORD, tokens)
 
