@@ -77,9 +77,10 @@ def _measure(kind: str, options: argparse.Namespace) -> dict[str, Any]:
         url = running.enter_context(servers.database(kind, scratch=scratch, workers=options.workers))
         server = running.enter_context(servers.ostiary(url, scratch=scratch, workers=options.workers))
         found: dict[str, Any] = {"memory_idle": asdict(memory_of(server.group))}
+        unbatched = running.enter_context(servers.unbatched(server, scratch=scratch, workers=options.workers))
         floor = running.enter_context(servers.floor(scratch=scratch, workers=options.workers))
         people = asyncio.run(register_people(server.port, scratch))
-        bench = Bench(server, floor, people, plan, machine.cores())
+        bench = Bench(server, floor, unbatched, people, plan, machine.cores())
         found |= _rounds(kind, bench, items, options)
     return found
 

@@ -7,9 +7,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import asyncpg
@@ -36,6 +36,8 @@ class Server:
 
     port: int
     group: int
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Its settings."""
 
     def url(self, path: str) -> str:
         """Return the URL of a path on this server."""
@@ -88,6 +90,16 @@ def ostiary(url: str, *, scratch: Path, workers: int) -> Iterator[Server]:
     if migration.returncode:
         raise ServerFailed(f"`ostiary migrate` failed:\n{migration.stderr}")
     with _served([program, "serve"], environment, port, scratch / "ostiary.log", path="/health/ready") as server:
+        yield replace(server, environment=environment)
+
+
+@contextmanager
+def unbatched(like: Server, *, scratch: Path, workers: int) -> Iterator[Server]:
+    """Start `bench.unbatched` beside a server, on its database and with its keys, so that it takes the same tokens."""
+    port = free_port()
+    environment = {**like.environment, "PORT": str(port), "PYTHONPATH": f"{ROOT}:{ROOT / 'backend'}"}
+    command = [*_uvicorn(port, workers), "--factory", "bench.unbatched:create_app"]
+    with _served(command, environment, port, scratch / "unbatched.log", path="/health/ready") as server:
         yield server
 
 
@@ -95,12 +107,17 @@ def ostiary(url: str, *, scratch: Path, workers: int) -> Iterator[Server]:
 def floor(*, scratch: Path, workers: int) -> Iterator[Server]:
     """Start the applications of `bench.floors` on the same server software, with the options of `ostiary serve`."""
     port = free_port()
-    command = [sys.executable, "-m", "uvicorn", "bench.floors:app", "--host", HOST, "--port", str(port)]
-    command += ["--workers", str(workers), "--loop", "uvloop", "--http", "httptools", "--lifespan", "off"]
-    command += ["--no-access-log", "--no-server-header", "--no-proxy-headers", "--log-level", "warning"]
+    command = [*_uvicorn(port, workers), "--lifespan", "off", "bench.floors:app"]
     environment = {**_clean_environment(), "PYTHONPATH": str(ROOT)}
     with _served(command, environment, port, scratch / "floor.log", path="/bare/health") as server:
         yield server
+
+
+def _uvicorn(port: int, workers: int) -> list[str]:
+    """Return the command of the server software, with the options of `ostiary serve`."""
+    command = [sys.executable, "-m", "uvicorn", "--host", HOST, "--port", str(port)]
+    command += ["--workers", str(workers), "--loop", "uvloop", "--http", "httptools"]
+    return [*command, "--no-access-log", "--no-server-header", "--no-proxy-headers", "--log-level", "warning"]
 
 
 def _production(url: str, *, port: int, workers: int) -> dict[str, str]:

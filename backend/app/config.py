@@ -89,7 +89,25 @@ class Settings(BaseSettings):
     SECRET_KEY: SecretStr = Field(
         description="The server secret: every key is derived from it. At least 32 random bytes: `openssl rand -base64 48`."
     )
-    ALGORITHM: Literal["HS256"] = Field("HS256", description="How access tokens are signed.")
+    SECRET_KEY_PREVIOUS: SecretStr = Field(
+        SecretStr(""),
+        description="Former server secrets, separated by commas: what was made under them still counts. "
+        "Never put one here that has leaked.",
+    )
+    ALGORITHM: Literal["ES256", "EdDSA", "RS256", "HS256"] = Field(
+        "ES256",
+        description="How access tokens are signed. With `HS256` only this service can check them; with the others anybody "
+        "can, by `/.well-known/jwks.json`.",
+    )
+    SIGNING_KEY_ROTATION_DAYS: int = Field(
+        90, ge=0, le=3650, description="A key pair signs for so long, then the next one does. 0: until you rotate it."
+    )
+    SIGNING_KEY_LEAD_MINUTES: int = Field(
+        60,
+        ge=0,
+        le=10080,
+        description="How long a key pair is published before it signs. Longer than verifiers keep our keys: 5 minutes.",
+    )
     ACCESS_TOKEN_EXPIRE_MINUTES: int = Field(30, ge=1, le=1440, description="Lifetime of an access token.")
     REFRESH_TOKEN_EXPIRE_DAYS: int = Field(
         7, ge=1, le=365, description="A session that is not refreshed for so long ends."
@@ -196,6 +214,15 @@ class Settings(BaseSettings):
             raise ValueError(f"{problem}. Make one with: openssl rand -base64 48")
         return value
 
+    @field_validator("SECRET_KEY_PREVIOUS")
+    @classmethod
+    def _check_former_secrets(cls, value: SecretStr) -> SecretStr:
+        for number, secret in enumerate(_comma_separated(value), start=1):
+            problem = secret_problem(secret)
+            if problem:
+                raise ValueError(f"entry {number} {problem}. List former values of SECRET_KEY, separated by commas")
+        return value
+
     @field_validator("SESSION_MAX_DAYS")
     @classmethod
     def _check_session_days(cls, value: int, info: ValidationInfo) -> int:
@@ -250,6 +277,22 @@ class Settings(BaseSettings):
         return not self.is_production if self.DOCS_ENABLED is None else self.DOCS_ENABLED
 
     @property
+    def secrets(self) -> list[str]:
+        """Every server secret: first the one that counts now, then the former ones."""
+        present = self.SECRET_KEY.get_secret_value()
+        return [present, *(secret for secret in _comma_separated(self.SECRET_KEY_PREVIOUS) if secret != present)]
+
+    @property
+    def signing_key_lifetime(self) -> timedelta | None:
+        """How long a key pair signs, or None: until somebody rotates it."""
+        return timedelta(days=self.SIGNING_KEY_ROTATION_DAYS) if self.SIGNING_KEY_ROTATION_DAYS else None
+
+    @property
+    def signing_key_lead(self) -> timedelta:
+        """How long a key pair is published before it signs."""
+        return timedelta(minutes=self.SIGNING_KEY_LEAD_MINUTES)
+
+    @property
     def access_token_ttl(self) -> timedelta:
         """Lifetime of an access token."""
         return timedelta(minutes=self.ACCESS_TOKEN_EXPIRE_MINUTES)
@@ -295,6 +338,10 @@ class Settings(BaseSettings):
         if unreadable:
             raise ConfigurationError(list(unreadable.values()))
         return settings
+
+
+def _comma_separated(secrets: SecretStr) -> list[str]:
+    return [part.strip() for part in secrets.get_secret_value().split(",") if part.strip()]
 
 
 def _least_argon2_memory_kib(iterations: int) -> int:

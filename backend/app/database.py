@@ -28,6 +28,8 @@ log = structlog.get_logger()
 Entity = TypeVar("Entity", bound="Base")
 
 SQLITE_READERS = 4
+IDENTIFYING_STATEMENTS = 2
+"""How many statements ask at once who is calling, in each worker; each answers all who asked by then."""
 _AWAY_STATES = {"57014", "57P01", "57P02", "57P03", "53300", "55P03", "40P01", "40001"}
 """PostgreSQL's "not now": statement time-out, shutting down, starting up, too many connections, locked, deadlock."""
 _CONTRADICTIONS = {"23503", "23505"}
@@ -83,10 +85,13 @@ class Reader:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
-    async def all(self, statement: Executable) -> Sequence[Row[Any]]:
-        """Return every row. Raises `DatabaseUnavailable` when the database does not answer."""
+    async def all(self, statement: Executable, values: Mapping[str, object] | None = None) -> Sequence[Row[Any]]:
+        """Return every row. `values` fill the statement's bound parameters.
+
+        Raises `DatabaseUnavailable` when the database does not answer.
+        """
         async with _patience(), self._engine.connect() as connection:
-            return (await connection.execute(statement)).all()
+            return (await connection.execute(statement, values)).all()
 
     async def first(self, statement: Executable, values: Mapping[str, object] | None = None) -> Row[Any] | None:
         """Return the first row, or None. `values` fill the statement's bound parameters.
@@ -125,11 +130,21 @@ class Database:
         """
         self.url = driver_url(settings.DATABASE_URL.get_secret_value())
         self._settings = settings
-        if self.url.get_backend_name() == "sqlite":
+        if self.is_sqlite:
             self.engine, self.reading = _sqlite_engines(self.url, settings, patient=patient)
+            self.identifying = self.reading
         else:
             self.engine, self.reading = _postgresql_engines(self.url, settings, patient=patient)
+            identifying = _postgresql_engine(self.url, settings, patient=patient, pool_size=IDENTIFYING_STATEMENTS)
+            self.identifying = identifying.execution_options(isolation_level="AUTOCOMMIT")
         self.read = Reader(self.reading)
+        self.identify = Reader(self.identifying)
+        """For the question who is calling, which must not queue behind everything else for a connection."""
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether the database is a file of this machine, and no PostgreSQL server."""
+        return self.url.get_backend_name() == "sqlite"
 
     @asynccontextmanager
     async def begin(self, client: Client) -> AsyncIterator[Work]:
@@ -158,8 +173,8 @@ class Database:
 
     async def close(self) -> None:
         """Close every connection."""
-        await self.engine.dispose()
-        await self.reading.dispose()
+        for engine in (self.engine, self.reading, self.identifying):
+            await engine.dispose()
 
 
 async def _finish(session: AsyncSession) -> None:
@@ -190,10 +205,15 @@ def driver_url(text: str) -> URL:
 
 
 def _postgresql_engines(url: URL, settings: Settings, *, patient: bool) -> tuple[AsyncEngine, AsyncEngine]:
+    engine = _postgresql_engine(url, settings, patient=patient, pool_size=settings.DATABASE_POOL_SIZE)
+    return engine, engine.execution_options(isolation_level="AUTOCOMMIT")
+
+
+def _postgresql_engine(url: URL, settings: Settings, *, patient: bool, pool_size: int) -> AsyncEngine:
     milliseconds = "0" if patient else str(int(settings.DATABASE_TIMEOUT_SECONDS * 1000))
     engine = create_async_engine(
         url,
-        pool_size=settings.DATABASE_POOL_SIZE,
+        pool_size=pool_size,
         max_overflow=0,
         pool_timeout=settings.DATABASE_TIMEOUT_SECONDS,
         # An error's text would repeat addresses and password hashes otherwise, and end in the log.
@@ -210,7 +230,7 @@ def _postgresql_engines(url: URL, settings: Settings, *, patient: bool) -> tuple
         },
     )
     _translate_errors(engine)
-    return engine, engine.execution_options(isolation_level="AUTOCOMMIT")
+    return engine
 
 
 def _sqlite_engines(url: URL, settings: Settings, *, patient: bool) -> tuple[AsyncEngine, AsyncEngine]:

@@ -192,6 +192,24 @@ class SessionEnded(TokenInvalid, Refusal):
         self.members["cause"] = cause
 
 
+class InsufficientUserAuthentication(NotAuthenticated):
+    """The proof of who is calling is older than this route takes; another one will do (RFC 9470, section 3).
+
+    The `max_age` member says how old it may be, in seconds; `methods` says which proofs the account can give within
+    its session. Signing in again always does.
+    """
+
+    code = "INSUFFICIENT_USER_AUTHENTICATION"
+    title = "Prove once more who you are"
+
+    def __init__(self, max_age: int = 0, methods: tuple[str, ...] = ()) -> None:
+        super().__init__()
+        self.members.update(max_age=max_age, methods=list(methods))
+        self.headers["WWW-Authenticate"] = (
+            f'Bearer error="insufficient_user_authentication", error_description="{self.title}", max_age="{max_age}"'
+        )
+
+
 class RefreshTokenInvalid(AppException):
     """The refresh token is forged, malformed, or belongs to a session that is gone."""
 
@@ -222,6 +240,14 @@ class WrongPassword(Refusal):
     code = "WRONG_PASSWORD"
     status_code = 403
     title = "The current password is wrong"
+
+
+class CrossSiteRequest(AppException):
+    """A request that would change something came with a cookie, and not from a page that may send it."""
+
+    code = "CROSS_SITE_REQUEST"
+    status_code = 403
+    title = "This request does not come from a page that may send it"
 
 
 class PermissionDenied(AppException):

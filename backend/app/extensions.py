@@ -1,10 +1,12 @@
 """The product's own modules: found by name in EXTENSIONS, checked before anything is served."""
 
 import importlib
-from collections.abc import Sequence
+import inspect
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from fastapi import APIRouter
 
@@ -21,6 +23,10 @@ class Extension:
     """Where its routes are mounted: below the API, unless the module has a `prefix` of its own."""
     migrations: Path | None
     """The folder of its own Alembic versions, if it has tables."""
+    sign_in_gates: tuple[Callable[..., Any], ...]
+    """What it demands of everybody who signs in."""
+    sign_in_observers: tuple[Callable[..., Any], ...]
+    """What it wants told of a sign-in with a new device or from a new place."""
 
 
 def load_extensions(names: Sequence[str]) -> list[Extension]:
@@ -55,7 +61,22 @@ def _load(name: str) -> Extension:
     prefix = getattr(module, "prefix", API_PREFIX)
     if not isinstance(prefix, str):
         raise ConfigurationError([f'EXTENSIONS: {name} has a `prefix` that is no text. Write it like "/shop"'])
-    return Extension(name=name, router=router, prefix=prefix, migrations=_migrations(module))
+    return Extension(
+        name=name,
+        router=router,
+        prefix=prefix,
+        migrations=_migrations(module),
+        sign_in_gates=_hooks(module, "sign_in_gates"),
+        sign_in_observers=_hooks(module, "sign_in_observers"),
+    )
+
+
+def _hooks(module: ModuleType, name: str) -> tuple[Callable[..., Any], ...]:
+    """Return the functions that a module lists under this name, if it does."""
+    hooks = getattr(module, name, ())
+    if not isinstance(hooks, list | tuple) or not all(inspect.iscoroutinefunction(hook) for hook in hooks):
+        raise ConfigurationError([f"EXTENSIONS: {module.__name__} has a `{name}` that is no list of async functions"])
+    return tuple(hooks)
 
 
 def _migrations(module: ModuleType) -> Path | None:

@@ -8,9 +8,12 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
 from app import __version__
+from app.auth.devices import device_parser
 from app.auth.passwords.policy import common_passwords
 from app.config import API_PREFIX, Settings
 from app.extensions import Extension, load_extensions
+from app.jobs.periodic import jobs_running
+from app.jobs.signing_keys import SIGNING_KEYS
 from app.logs import configure_logging
 from app.middleware.hosts import AllowedHosts
 from app.middleware.request_context import HEADER, RequestContext
@@ -20,9 +23,10 @@ from app.migrations import revisions
 from app.openapi import install_openapi
 from app.pages import docs, files, setup
 from app.problems import ErrorBoundary, install_problem_handlers
-from app.routers import auth, health, users
+from app.routers import auth, health, sessions, users, well_known
 from app.routes import check_route_map
 from app.runtime import Runtime
+from app.services.sign_in.stages import SignInRules
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -46,7 +50,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         # The framework's traces hold whole query strings; ours will choose what they record.
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
-    app.state.runtime = Runtime.build(settings)
+    app.state.runtime = Runtime.build(settings, sign_in=_sign_in_rules(extensions))
     app.state.revisions = revisions(extensions)
     install_problem_handlers(app)
     for router, prefix in _routers(settings, extensions):
@@ -59,10 +63,18 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     return app
 
 
+def _sign_in_rules(extensions: Sequence[Extension]) -> SignInRules:
+    """What the product's own modules demand of a sign-in, in the order of EXTENSIONS."""
+    return SignInRules(
+        gates=tuple(gate for extension in extensions for gate in extension.sign_in_gates),
+        observers=tuple(observer for extension in extensions for observer in extension.sign_in_observers),
+    )
+
+
 def _routers(settings: Settings, extensions: Sequence[Extension]) -> Iterator[tuple[APIRouter, str]]:
     """Every router with its prefix. Ours come first: no route of the product's, however greedy, can hide them."""
-    yield from ((router, API_PREFIX) for router in (auth.router, users.router))
-    yield from ((router, "") for router in (health.router, setup.router, files.router))
+    yield from ((router, API_PREFIX) for router in (auth.router, sessions.router, users.router))
+    yield from ((router, "") for router in (health.router, well_known.router, setup.router, files.router))
     if settings.docs_enabled:
         yield docs.router, ""
     yield from ((extension.router, extension.prefix) for extension in extensions)
@@ -72,9 +84,12 @@ def _routers(settings: Settings, extensions: Sequence[Extension]) -> Iterator[tu
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     runtime: Runtime = app.state.runtime
     configure_logging(runtime.settings)
-    common_passwords()  # Read the list now rather than during somebody's registration.
+    # Read these now rather than during somebody's registration or sign-in.
+    common_passwords()
+    device_parser()
     try:
-        yield
+        async with jobs_running(runtime, [SIGNING_KEYS]):
+            yield
     finally:
         await runtime.close()
 
@@ -91,6 +106,8 @@ def _middleware(settings: Settings) -> list[Middleware]:
         Middleware(
             CORSMiddleware,
             allow_origins=settings.cors_origins,
+            # Pages on these origins may send the session cookie; with "*", which development allows, nobody may.
+            allow_credentials="*" not in settings.cors_origins,
             allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
             allow_headers=["Authorization", "Content-Type", HEADER],
             expose_headers=[HEADER, "Retry-After", "WWW-Authenticate"],

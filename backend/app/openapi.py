@@ -9,6 +9,7 @@ from fastapi.openapi.utils import get_openapi
 from app.exceptions import (
     AppException,
     BodyTooLarge,
+    CrossSiteRequest,
     DatabaseUnavailable,
     MalformedBody,
     UnsupportedMediaType,
@@ -75,7 +76,7 @@ def _complete(operation: dict[str, Any], entry: RouteEntry) -> None:
 def _implied(operation: dict[str, Any], entry: RouteEntry) -> list[type[AppException]]:
     errors: list[type[AppException]] = [] if entry.path.startswith("/health") else [DatabaseUnavailable]
     for guard in entry.guards:
-        errors += guard.errors
+        errors += [error for error in guard.errors if error is not CrossSiteRequest or entry.methods != "GET"]
     if "requestBody" in operation:
         errors += [MalformedBody, BodyTooLarge, UnsupportedMediaType]
     if "requestBody" in operation or operation.get("parameters"):

@@ -6,6 +6,9 @@ from app.auth.passwords.hashing import PasswordHasher
 from app.auth.passwords.pool import HashingPool
 from app.config import Settings
 from app.database import Database
+from app.services.callers import Callers
+from app.services.key_store import KeyStore
+from app.services.sign_in.stages import SignInRules
 from app.services.tokens import TokenIssuer
 
 
@@ -16,20 +19,29 @@ class Runtime:
     settings: Settings
     database: Database
     hashing: HashingPool
+    keys: KeyStore
     tokens: TokenIssuer
+    callers: Callers
+    sign_in: SignInRules
 
     @classmethod
-    def build(cls, settings: Settings) -> "Runtime":
+    def build(cls, settings: Settings, *, sign_in: SignInRules | None = None) -> "Runtime":
         """Prepare everything. Nothing connects yet."""
         hasher = PasswordHasher(memory_kib=settings.ARGON2_MEMORY_KIB, iterations=settings.ARGON2_ITERATIONS)
+        database = Database(settings)
+        keys = KeyStore(settings, database.identify)
         return cls(
             settings=settings,
-            database=Database(settings),
+            database=database,
             hashing=HashingPool(hasher, threads=settings.HASHING_THREADS, queue=settings.HASHING_QUEUE),
-            tokens=TokenIssuer.from_settings(settings),
+            keys=keys,
+            tokens=TokenIssuer(settings, keys),
+            callers=Callers(database, settings),
+            sign_in=sign_in or SignInRules(),
         )
 
     async def close(self) -> None:
         """Give back threads and connections."""
         self.hashing.close()
+        await self.callers.close()
         await self.database.close()

@@ -17,7 +17,8 @@ def recorded_statements(runtime: Runtime) -> Iterator[list[str]]:
     def note(_: Any, __: Any, statement: str, *___: Any) -> None:
         seen.append(statement)
 
-    engines = [runtime.database.engine.sync_engine, runtime.database.reading.sync_engine]
+    database = runtime.database
+    engines = {engine.sync_engine for engine in (database.engine, database.reading, database.identifying)}
     for engine in engines:
         event.listen(engine, "before_cursor_execute", note)
     yield seen

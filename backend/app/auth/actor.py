@@ -4,6 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from app.auth.assurance import authentication_level
+from app.auth.transports import Transport
+
 
 @dataclass(frozen=True, slots=True)
 class CurrentUser:
@@ -18,10 +21,18 @@ class CurrentUser:
     permissions: frozenset[str]
     created_at: datetime
     session_id: UUID
+    transport: Transport
+    """How this request carried its session."""
     authenticated_at: datetime
-    """When the user last proved who they are in this session (`auth_time`)."""
+    """When the user last proved who they are, as far as this very credential knows (`auth_time`)."""
     methods: tuple[str, ...]
     """How they did (`amr`, RFC 8176)."""
+    has_password: bool
+
+    @property
+    def level(self) -> str:
+        """How strongly they did: `aal1` or `aal2` (`acr`)."""
+        return authentication_level(self.methods)
 
     def may(self, permission: str) -> bool:
         """Whether the caller's role carries a permission."""

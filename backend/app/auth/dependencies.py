@@ -1,24 +1,29 @@
 """What a route asks for in its signature: who may call it, the unit of work, the tools of this process.
 
-Every route states who may call it: `SignedIn`, `require("a:permission")` or `public`. An application with a route
+Every route states who may call it: `SignedIn`, `require("a:permission")`, `fresh(minutes=…)` or `public`. An application with a route
 that states nothing does not start.
 """
 
+import contextlib
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import structlog
-from fastapi import Depends, Request
-from fastapi.requests import HTTPConnection
-from fastapi.security import OAuth2PasswordBearer
+from fastapi import Depends, Query, Request, Response
 
 from app.auth.actor import CurrentUser
+from app.auth.credentials import EXPIRED_COOKIE, bearer_token, check_same_site, session_cookie
+from app.auth.handover import Handover
 from app.auth.passwords.pool import HashingPool
-from app.config import API_PREFIX, Settings
+from app.auth.transports import Transport
+from app.config import Settings
 from app.database import Client, Reader, Work
 from app.exceptions import (
     AppException,
+    CrossSiteRequest,
+    DatabaseUnavailable,
+    InsufficientUserAuthentication,
     InvalidRequest,
     NotAuthenticated,
     PermissionDenied,
@@ -28,7 +33,10 @@ from app.exceptions import (
     UnsupportedMediaType,
 )
 from app.runtime import Runtime
-from app.services.sessions import find_current_user
+from app.services.callers import Caller
+from app.services.sessions.issue import PASSWORD
+from app.services.sessions.use import note_use
+from app.services.sign_in.stages import SignInContext
 from app.services.tokens import TokenIssuer
 
 log = structlog.get_logger()
@@ -43,23 +51,6 @@ class Guard:
     """What it raises, for the API document."""
 
 
-class BearerToken(OAuth2PasswordBearer):
-    """Takes the access token from the Authorization header, and from nowhere else (RFC 9700, section 4.3.2)."""
-
-    async def __call__(self, request: HTTPConnection) -> str:
-        """Return the token. Raises `NotAuthenticated` without one, `InvalidRequest` for two at once (RFC 6750, 2)."""
-        headers = request.headers.getlist("authorization")
-        if len(headers) > 1:
-            raise InvalidRequest("More than one Authorization header")
-        scheme, _, token = headers[0].partition(" ") if headers else ("", "", "")
-        if scheme.lower() != "bearer" or not token.strip():
-            raise NotAuthenticated
-        return token.strip()
-
-
-bearer_token = BearerToken(tokenUrl=f"{API_PREFIX}/auth/login", description="Sign in with address and password.")
-
-
 def get_runtime(request: Request) -> Runtime:
     """Return what this process holds."""
     runtime: Runtime = request.app.state.runtime
@@ -67,18 +58,65 @@ def get_runtime(request: Request) -> Runtime:
 
 
 class SignedInGuard(Guard):
-    """Lets in whoever has an access token whose session lives and whose account is active, at this very moment."""
+    """Lets in whoever has a credential whose session lives and whose account is active, at this very moment.
+
+    The credential is an access token or a session cookie; routes need not know which.
+    """
 
     statement = "signed in"
-    errors = (NotAuthenticated, TokenInvalid, TokenExpired, SessionEnded, InvalidRequest)
+    errors = (NotAuthenticated, TokenInvalid, TokenExpired, SessionEnded, InvalidRequest, CrossSiteRequest)
 
-    async def __call__(self, request: Request, token: Annotated[str, Depends(bearer_token)]) -> CurrentUser:
-        """Return the caller. Raises `TokenInvalid`, `TokenExpired` or `SessionEnded`."""
+    async def __call__(
+        self,
+        request: Request,
+        token: Annotated[str | None, Depends(bearer_token)],
+        cookie: Annotated[str | None, Depends(session_cookie)],
+    ) -> CurrentUser:
+        """Return the caller. Raises `TokenInvalid`, `TokenExpired`, `SessionEnded`, or `CrossSiteRequest`."""
         runtime, now = get_runtime(request), datetime.now(UTC)
-        claims = await runtime.tokens.read_access(token, now=now)
-        user = await find_current_user(runtime.database.read, claims=claims, now=now)
-        structlog.contextvars.bind_contextvars(user_id=str(user.id))
-        return user
+        if token is not None and cookie is not None:
+            raise InvalidRequest("An access token and a session cookie came together; send one of them")
+        if token is not None:
+            claims = await runtime.tokens.read_access(token, now=now)
+            caller = await runtime.callers.find_by_token(claims, now=now)
+        elif cookie is not None:
+            check_same_site(request, runtime.settings)
+            caller = await runtime.callers.find_by_cookie(runtime.tokens.read_cookie(cookie), now=now)
+        else:
+            raise NotAuthenticated
+        structlog.contextvars.bind_contextvars(user_id=str(caller.user.id))
+        await _note_use(request, caller, now)
+        return caller.user
+
+
+class LeavingGuard(SignedInGuard):
+    """The same for whoever signs out: a cookie whose session is dead already leaves the browser all the same."""
+
+    async def __call__(
+        self,
+        request: Request,
+        token: Annotated[str | None, Depends(bearer_token)],
+        cookie: Annotated[str | None, Depends(session_cookie)],
+    ) -> CurrentUser:
+        """Return the caller. Raises what every guard does."""
+        try:
+            return await super().__call__(request, token, cookie)
+        except TokenInvalid as error:
+            if cookie is not None:
+                error.headers["Set-Cookie"] = EXPIRED_COOKIE
+            raise
+
+
+async def _note_use(request: Request, caller: Caller, now: datetime) -> None:
+    """Note now and then that the session is used. Who reads is not refused because this cannot be written down."""
+    runtime, client = get_runtime(request), client_of(request)
+    with runtime.callers.noting(caller, now=now) as is_due:
+        if not is_due:
+            return
+        with contextlib.suppress(DatabaseUnavailable):
+            async with runtime.database.begin(client) as work:
+                is_new = client.address != caller.last_address
+                await note_use(work, session_id=caller.user.session_id, is_new_address=is_new)
 
 
 class PublicGuard(Guard):
@@ -93,6 +131,8 @@ class PublicGuard(Guard):
 get_current_user = SignedInGuard()
 SignedIn = Annotated[CurrentUser, Depends(get_current_user)]
 """The signed-in caller: `async def route(user: SignedIn)`."""
+
+Leaving = Annotated[CurrentUser, Depends(LeavingGuard())]
 
 public = PublicGuard()
 Public = Depends(public)
@@ -118,6 +158,28 @@ class PermissionGuard(Guard):
 def require(permission: str) -> PermissionGuard:
     """Return the guard of a permission: `user: Annotated[CurrentUser, Depends(require("orders:read"))]`."""
     return PermissionGuard(permission)
+
+
+class FreshGuard(Guard):
+    """Lets in whoever is signed in and has proved who they are not long ago."""
+
+    def __init__(self, max_age: timedelta) -> None:
+        self.max_age = max_age
+        self.statement = f"proved within {int(max_age.total_seconds()) // 60} minutes"
+        self.errors = (InsufficientUserAuthentication,)
+
+    async def __call__(self, user: SignedIn) -> CurrentUser:
+        """Return the caller. Raises `InsufficientUserAuthentication`, which says what would do."""
+        if datetime.now(UTC) - user.authenticated_at > self.max_age:
+            log.info("proof.too_old", authenticated_at=user.authenticated_at.isoformat())
+            methods = (PASSWORD,) if user.has_password else ()
+            raise InsufficientUserAuthentication(int(self.max_age.total_seconds()), methods)
+        return user
+
+
+def fresh(*, minutes: int) -> FreshGuard:
+    """Return the guard of a sensitive act: `user: Annotated[CurrentUser, Depends(fresh(minutes=10))]` (RFC 9470)."""
+    return FreshGuard(timedelta(minutes=minutes))
 
 
 async def check_form(request: Request) -> None:
@@ -169,6 +231,25 @@ async def get_tokens(request: Request) -> TokenIssuer:
     return get_runtime(request).tokens
 
 
+async def get_sign_in_context(
+    request: Request,
+    transport: Annotated[Transport, Query(description="`cookie` for pages of the same site.")] = Transport.BEARER,
+) -> SignInContext:
+    """Return what stands around a sign-in. Raises `CrossSiteRequest`: no other site signs a browser in with a cookie."""
+    runtime = get_runtime(request)
+    if transport is Transport.BEARER:
+        return SignInContext(rules=runtime.sign_in)
+    check_same_site(request, runtime.settings)
+    present = await session_cookie(request)
+    replaces = runtime.tokens.find_cookie(present) if present else None
+    return SignInContext(rules=runtime.sign_in, transport=transport, replaces=replaces)
+
+
+async def get_handover(request: Request, response: Response) -> Handover:
+    """Return what hands out a session, or takes it back."""
+    return Handover(response=response, tokens=get_runtime(request).tokens)
+
+
 async def get_settings(request: Request) -> Settings:
     """Return the settings of this process."""
     return get_runtime(request).settings
@@ -180,4 +261,6 @@ WorkDep = Annotated[Work, Depends(get_work, scope="function")]
 ReaderDep = Annotated[Reader, Depends(get_reader)]
 HashingDep = Annotated[HashingPool, Depends(get_hashing)]
 TokensDep = Annotated[TokenIssuer, Depends(get_tokens)]
+SignInContextDep = Annotated[SignInContext, Depends(get_sign_in_context)]
+HandoverDep = Annotated[Handover, Depends(get_handover)]
 SettingsDep = Annotated[Settings, Depends(get_settings)]

@@ -1,32 +1,46 @@
-"""Signs and reads our own access tokens (RFC 9068), strictly. The only module that imports a JWT library.
+"""Signs and reads our own JWTs, strictly. The only module that imports a JWT library, beside the keys.
 
-What a token says is checked here; whether its session still lives is somebody else's question.
+One function reads every kind; it has to be told which kind and which audience it is to be. What a token says is checked
+here; whether its session still lives is somebody else's question.
 """
 
 import base64
 import binascii
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from joserfc import jws
 from joserfc.errors import JoseError
+from joserfc.jws import JWSRegistry
 
+from app.auth.assurance import authentication_level
 from app.auth.keys import KeyRing, SigningKey
 
 MAXIMUM_LENGTH = 8192
 """Characters of a token that are looked at; a longer one is refused before any decoding (RFC 8725, section 3.11)."""
+MAXIMUM_HEADER_LENGTH = 512
+"""Characters of its header. The longest of ours has about 130."""
 LEEWAY = timedelta(seconds=30)
 """How far the clocks of two servers may be apart."""
 MAXIMUM_LIFETIME = timedelta(days=1)
-ACCESS_TOKEN_TYPE = "at+jwt"
 FIRST_PARTY_CLIENT = "first-party"
 """The `client_id` of tokens that our own sign-in issues (RFC 9068, section 2.2 requires the claim)."""
 
 _SEPARATORS = 2
 _HEADER_NAMES = {"alg", "kid", "typ"}
+# The library's own look-up by name is passed by: it warns that the name EdDSA is about to be replaced (RFC 9864),
+# while most verifiers know no other yet.
+_ALGORITHMS = {name: JWSRegistry.algorithms[name] for name in ("HS256", "ES256", "EdDSA", "RS256")}
+
+
+class TokenKind(StrEnum):
+    """What a JWT is for, as its header `typ` says (RFC 8725, section 3.11). No kind passes for another."""
+
+    ACCESS = "at+jwt"
 
 
 class TokenRejected(Exception):
@@ -35,6 +49,29 @@ class TokenRejected(Exception):
 
 class TokenOutOfDate(TokenRejected):
     """The token is ours, and has expired."""
+
+
+class UnknownKey(TokenRejected):
+    """The token names a key that is not, or not yet, known here."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenUse:
+    """What a token must be, for whoever reads it: its kind, from whom, and for whom. No part has a default."""
+
+    kind: TokenKind
+    issuer: str
+    audience: str
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A checked token of any kind: the key that signed it, and everything that it says."""
+
+    kid: str
+    payload: Mapping[str, Any]
+    issued_at: datetime
+    expires_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +89,7 @@ class AccessClaims:
 
 
 def sign_access_token(claims: AccessClaims, *, ring: KeyRing, issuer: str, audience: str) -> str:
-    """Return the compact JWT for these claims, signed with the ring's current key."""
-    header = {"alg": ring.current.algorithm, "typ": ACCESS_TOKEN_TYPE, "kid": ring.current.kid}
+    """Return the compact JWT for these claims (RFC 9068), signed with the ring's current key."""
     payload = {
         "iss": issuer,
         "aud": audience,
@@ -65,68 +101,124 @@ def sign_access_token(claims: AccessClaims, *, ring: KeyRing, issuer: str, audie
         "exp": int(claims.expires_at.timestamp()),
         "auth_time": int(claims.authenticated_at.timestamp()),
         "amr": list(claims.methods),
+        "acr": authentication_level(claims.methods),
     }
-    content = json.dumps(payload, separators=(",", ":")).encode()
-    return jws.serialize_compact(header, content, ring.current.key, algorithms=[ring.current.algorithm])
+    return sign_token(payload, kind=TokenKind.ACCESS, key=ring.current)
 
 
 def read_access_token(token: str, *, ring: KeyRing, issuer: str, audience: str, now: datetime) -> AccessClaims:
-    """Return what one of our access tokens says.
+    """Return what one of our access tokens says. Raises like `read_token`."""
+    use = TokenUse(kind=TokenKind.ACCESS, issuer=issuer, audience=audience)
+    return access_claims(read_token(token, use=use, ring=ring, now=now))
 
-    Raises `TokenOutOfDate` for one that has expired, `TokenRejected` for everything else that is wrong. The key and
-    its algorithm are picked by `kid`; only the three header names that we write are accepted, so `jwk`, `jku`, `x5c`
-    and `crit` never get a say (RFC 8725, sections 3.1, 3.10 and 3.11).
+
+def access_claims(token: Token) -> AccessClaims:
+    """Return what a checked access token says. Raises `TokenRejected` for a claim that is missing or of a wrong type."""
+    _text(token.payload, "client_id")
+    return AccessClaims(
+        subject=_uuid(token.payload, "sub"),
+        session_id=_uuid(token.payload, "sid"),
+        token_id=_text(token.payload, "jti"),
+        issued_at=token.issued_at,
+        expires_at=token.expires_at,
+        authenticated_at=_time(token.payload, "auth_time"),
+        methods=tuple(_texts(token.payload, "amr")),
+    )
+
+
+def sign_token(payload: Mapping[str, Any], *, kind: TokenKind, key: SigningKey) -> str:
+    """Return the compact JWT of a kind that says this, signed with this key."""
+    content = f"{_encode_object({'alg': key.algorithm, 'typ': kind.value, 'kid': key.kid})}.{_encode_object(payload)}"
+    return f"{content}.{_encode_base64url(_ALGORITHMS[key.algorithm].sign(content.encode(), key.key))}"
+
+
+def read_token(token: str, *, use: TokenUse, ring: KeyRing, now: datetime) -> Token:
+    """Return what one of our tokens says, if it is of the kind and for the audience of this use.
+
+    Raises `TokenOutOfDate` for one that has expired, `UnknownKey` when the ring does not hold its key, `TokenRejected`
+    for everything else that is wrong. The key and its algorithm are picked by `kid`; only the three header names that
+    we write are accepted, so `jwk`, `jku`, `x5c` and `crit` never get a say (RFC 8725, sections 3.1, 3.10 and 3.11).
+    Nothing of the payload is looked at before the signature has been checked.
     """
-    header, payload = _split(token)
-    key = _key_for(header, ring)
+    header, payload, _ = _split(token)
+    key = _key_for(_decode_object(header), use.kind, ring)
+    verify_signature(token, key)
+    return _checked(_decode_object(payload), key=key, use=use, now=now)
+
+
+def verify_signature(token: str, key: SigningKey) -> None:
+    """Check nothing but that this key, with its one algorithm, signed this compact JWS. Raises `TokenRejected`.
+
+    Each part must be base64url in its only spelling, the header a JSON object that names the key's algorithm and asks
+    for no extension (RFC 7515, section 5.2).
+    """
+    header, payload, signature = _split(token)
+    names = _decode_object(header)
+    if names.get("alg") != key.algorithm or names.keys() & {"crit", "b64"}:
+        raise TokenRejected("algorithm is not the key's, or the header asks for an extension")
+    _decode_base64url(payload)
+    algorithm = _ALGORITHMS[key.algorithm]
     try:
-        jws.deserialize_compact(token, key.key, algorithms=[key.algorithm])
+        algorithm.check_key(key.key)
+        genuine = algorithm.verify(f"{header}.{payload}".encode(), _decode_base64url(signature), key.key)
     except (JoseError, ValueError) as error:
-        raise TokenRejected("bad signature") from error
-    return _checked_claims(payload, issuer=issuer, audience=audience, now=now)
+        raise TokenRejected("the signature cannot be checked") from error
+    if not genuine:
+        raise TokenRejected("bad signature")
 
 
-def _split(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
+def unchecked_session_id(token: str) -> UUID:
+    """Return the session that an access token names, without any check: to look into it, never to let anybody in.
+
+    Raises `TokenRejected` for what names none.
+    """
+    return _uuid(_decode_object(_split(token)[1]), "sid")
+
+
+def _split(token: str) -> tuple[str, str, str]:
     if len(token) > MAXIMUM_LENGTH or not token.isascii() or token.count(".") != _SEPARATORS:
         raise TokenRejected("not a compact JWT")
     header, payload, signature = token.split(".")
-    _decode_base64url(signature)
-    return _decode_object(header), _decode_object(payload)
+    if len(header) > MAXIMUM_HEADER_LENGTH:
+        raise TokenRejected("header is longer than any of ours")
+    return header, payload, signature
 
 
-def _key_for(header: dict[str, Any], ring: KeyRing) -> SigningKey:
-    if set(header) != _HEADER_NAMES:
+def _key_for(header: dict[str, Any], kind: TokenKind, ring: KeyRing) -> SigningKey:
+    if set(header) != _HEADER_NAMES or not all(isinstance(value, str) for value in header.values()):
         raise TokenRejected("unexpected header")
-    kid = header["kid"]
-    key = ring.accepted.get(kid) if isinstance(kid, str) else None
+    if header["typ"] != kind:
+        raise TokenRejected("another kind of token")
+    key = ring.accepted.get(header["kid"])
     if key is None:
-        raise TokenRejected("unknown key")
+        raise UnknownKey("unknown key")
     if header["alg"] != key.algorithm:
         raise TokenRejected("algorithm is not the key's")
-    if header["typ"] != ACCESS_TOKEN_TYPE:
-        raise TokenRejected("another kind of token")
     return key
 
 
-def _checked_claims(payload: dict[str, Any], *, issuer: str, audience: str, now: datetime) -> AccessClaims:
-    if payload.get("iss") != issuer or payload.get("aud") != audience:
+def _checked(payload: dict[str, Any], *, key: SigningKey, use: TokenUse, now: datetime) -> Token:
+    """Check what tokens of every kind say: from whom, for whom, about whom, since when and until when."""
+    if payload.get("iss") != use.issuer or payload.get("aud") != use.audience:
         raise TokenRejected("issuer or audience is not ours")
-    claims = AccessClaims(
-        subject=_uuid(payload, "sub"),
-        session_id=_uuid(payload, "sid"),
-        token_id=_text(payload, "jti"),
-        issued_at=_time(payload, "iat"),
-        expires_at=_time(payload, "exp"),
-        authenticated_at=_time(payload, "auth_time"),
-        methods=tuple(_texts(payload, "amr")),
-    )
-    if max(claims.issued_at, _time({"nbf": 0, **payload}, "nbf")) > now + LEEWAY:
+    _text(payload, "sub")
+    _text(payload, "jti")
+    issued_at, expires_at = _time(payload, "iat"), _time(payload, "exp")
+    if max(issued_at, _time({"nbf": 0, **payload}, "nbf")) > now + LEEWAY:
         raise TokenRejected("issued in the future, or not valid yet")
-    if claims.expires_at - claims.issued_at > MAXIMUM_LIFETIME:
+    if expires_at - issued_at > MAXIMUM_LIFETIME:
         raise TokenRejected("lives longer than any token of ours")
-    if claims.expires_at <= now:
+    if expires_at <= now:
         raise TokenOutOfDate("expired")
-    return claims
+    return Token(kid=key.kid, payload=payload, issued_at=issued_at, expires_at=expires_at)
+
+
+def _encode_object(value: Mapping[str, Any]) -> str:
+    return _encode_base64url(json.dumps(value, separators=(",", ":")).encode())
+
+
+def _encode_base64url(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
 def _decode_base64url(part: str) -> bytes:
@@ -135,7 +227,7 @@ def _decode_base64url(part: str) -> bytes:
         decoded = base64.b64decode(part + "=" * (-len(part) % 4), altchars=b"-_", validate=True)
     except binascii.Error as error:
         raise TokenRejected("not base64url") from error
-    if base64.urlsafe_b64encode(decoded).rstrip(b"=").decode() != part:
+    if _encode_base64url(decoded) != part:
         raise TokenRejected("not canonical base64url")
     return decoded
 
@@ -157,21 +249,21 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return value
 
 
-def _text(payload: dict[str, Any], name: str) -> str:
+def _text(payload: Mapping[str, Any], name: str) -> str:
     value = payload.get(name)
     if not isinstance(value, str) or not value:
         raise TokenRejected(f"claim {name} is missing or not text")
     return value
 
 
-def _texts(payload: dict[str, Any], name: str) -> list[str]:
+def _texts(payload: Mapping[str, Any], name: str) -> list[str]:
     value = payload.get(name)
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise TokenRejected(f"claim {name} is missing or not a list of texts")
     return value
 
 
-def _uuid(payload: dict[str, Any], name: str) -> UUID:
+def _uuid(payload: Mapping[str, Any], name: str) -> UUID:
     text = _text(payload, name)
     try:
         value = UUID(text)
@@ -182,7 +274,7 @@ def _uuid(payload: dict[str, Any], name: str) -> UUID:
     return value
 
 
-def _time(payload: dict[str, Any], name: str) -> datetime:
+def _time(payload: Mapping[str, Any], name: str) -> datetime:
     value = payload.get(name)
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 1 << 34:
         raise TokenRejected(f"claim {name} is missing or not a time")

@@ -1,8 +1,9 @@
-"""Refresh tokens and set-up codes: opaque to their holder, checked without asking the database first.
+"""Refresh tokens, session cookies and set-up codes: opaque to their holder, checked without asking the database first.
 
 A refresh token holds the session's id, a counter, the session's own secret, and a MAC over the three. The row keeps
 only a digest of the secret, so neither a copy of the database nor the server secret alone can make a token; and
-because the counter decides which token is current, no table of old tokens is needed.
+because the counter decides which token is current, no table of old tokens is needed. A session cookie is the same
+without a counter, under a prefix and a key of its own, so that neither passes for the other.
 """
 
 import base64
@@ -17,13 +18,17 @@ from uuid import UUID
 
 REFRESH_TOKEN_PREFIX = "ost_rt_"
 """Names the kind, so that a secret scanner or a support engineer sees what leaked."""
+COOKIE_PREFIX = "ost_sc_"
+SECRET_BYTES = 32
 
 _BODY = struct.Struct(">16sI32s")
+_COOKIE_BODY = struct.Struct(">16s32s")
 _MAC_BYTES = 32
 _MAXIMUM_COUNTER = 2**31 - 1
 """What the row can count to. Nobody refreshes so often."""
 _EXPIRY_BYTES = 4
-_REFRESH_TOKEN_LENGTH = len(REFRESH_TOKEN_PREFIX) + (_BODY.size + _MAC_BYTES) * 4 // 3
+_LONGEST = 200
+"""Characters that are looked at."""
 
 
 class TokenForged(Exception):
@@ -40,8 +45,8 @@ class RefreshToken:
 
     @property
     def secret_digest(self) -> bytes:
-        """What the session row keeps in place of the secret (SHA-256: the secret is 256 random bits)."""
-        return hashlib.sha256(self.secret).digest()
+        """What the session row keeps in place of the secret."""
+        return digest_of(self.secret)
 
     def at(self, counter: int) -> "RefreshToken":
         """Return the token of the same session at another count."""
@@ -49,32 +54,53 @@ class RefreshToken:
 
     def encode(self, key: bytes) -> str:
         """Return the text that is handed to the client: 119 characters, safe in a URL, a header or a cookie."""
-        body = _BODY.pack(self.session_id.bytes, self.counter, self.secret)
-        return REFRESH_TOKEN_PREFIX + base64.urlsafe_b64encode(body + _mac(body, key)).decode()
+        return _write(REFRESH_TOKEN_PREFIX, _BODY.pack(self.session_id.bytes, self.counter, self.secret), key)
+
+
+@dataclass(frozen=True, slots=True)
+class CookieToken:
+    """What a session cookie carries."""
+
+    session_id: UUID
+    secret: bytes
+
+    @property
+    def secret_digest(self) -> bytes:
+        """What the session row keeps in place of the secret."""
+        return digest_of(self.secret)
+
+    def encode(self, key: bytes) -> str:
+        """Return the value of the cookie: 114 characters."""
+        return _write(COOKIE_PREFIX, _COOKIE_BODY.pack(self.session_id.bytes, self.secret), key)
+
+
+def digest_of(secret: bytes) -> bytes:
+    """Return what a row keeps in place of a secret (SHA-256: the secret is 256 random bits)."""
+    return hashlib.sha256(secret).digest()
 
 
 def first_refresh_token(session_id: UUID) -> RefreshToken:
     """Return the first token of a new session, with a fresh secret of 256 bits."""
-    return RefreshToken(session_id=session_id, counter=0, secret=secrets.token_bytes(32))
+    return RefreshToken(session_id=session_id, counter=0, secret=secrets.token_bytes(SECRET_BYTES))
+
+
+def new_cookie_token(session_id: UUID) -> CookieToken:
+    """Return a cookie for a session, with a fresh secret of 256 bits."""
+    return CookieToken(session_id=session_id, secret=secrets.token_bytes(SECRET_BYTES))
 
 
 def decode_refresh_token(text: str, key: bytes) -> RefreshToken:
     """Return what a refresh token carries, or raise `TokenForged` for anything that was not made with this key."""
-    if len(text) != _REFRESH_TOKEN_LENGTH or not text.startswith(REFRESH_TOKEN_PREFIX) or not text.isascii():
-        raise TokenForged
-    try:
-        raw = base64.b64decode(text.removeprefix(REFRESH_TOKEN_PREFIX), altchars=b"-_", validate=True)
-    except binascii.Error as error:
-        raise TokenForged from error
-    if base64.urlsafe_b64encode(raw).decode() != text.removeprefix(REFRESH_TOKEN_PREFIX):
-        raise TokenForged
-    body, mac = raw[: _BODY.size], raw[_BODY.size :]
-    if not hmac.compare_digest(mac, _mac(body, key)):
-        raise TokenForged
-    session_id, counter, secret = _BODY.unpack(body)
+    session_id, counter, secret = _BODY.unpack(_read(REFRESH_TOKEN_PREFIX, _BODY.size, text, key))
     if counter >= _MAXIMUM_COUNTER:
         raise TokenForged
     return RefreshToken(session_id=UUID(bytes=session_id), counter=counter, secret=secret)
+
+
+def decode_cookie_token(text: str, key: bytes) -> CookieToken:
+    """Return what a session cookie carries, or raise `TokenForged` for anything that was not made with this key."""
+    session_id, secret = _COOKIE_BODY.unpack(_read(COOKIE_PREFIX, _COOKIE_BODY.size, text, key))
+    return CookieToken(session_id=UUID(bytes=session_id), secret=secret)
 
 
 def make_setup_code(key: bytes, *, now: datetime, ttl: timedelta) -> str:
@@ -93,6 +119,27 @@ def setup_code_is_valid(code: str, key: bytes, *, now: datetime) -> bool:
     expires, mac = raw[:_EXPIRY_BYTES], raw[_EXPIRY_BYTES:]
     genuine = hmac.compare_digest(mac, _mac(b"setup" + expires, key)[:16])
     return genuine and len(expires) == _EXPIRY_BYTES and int(now.timestamp()) < int.from_bytes(expires)
+
+
+def _write(prefix: str, body: bytes, key: bytes) -> str:
+    return prefix + base64.urlsafe_b64encode(body + _mac(body, key)).decode().rstrip("=")
+
+
+def _read(prefix: str, size: int, text: str, key: bytes) -> bytes:
+    """Return the body of a token, or raise `TokenForged`. Each token has one spelling only."""
+    encoded = text.removeprefix(prefix)
+    if len(text) > _LONGEST or encoded == text or not text.isascii():
+        raise TokenForged
+    try:
+        raw = base64.b64decode(encoded + "=" * (-len(encoded) % 4), altchars=b"-_", validate=True)
+    except binascii.Error as error:
+        raise TokenForged from error
+    if len(raw) != size + _MAC_BYTES or base64.urlsafe_b64encode(raw).decode().rstrip("=") != encoded:
+        raise TokenForged
+    body, mac = raw[:size], raw[size:]
+    if not hmac.compare_digest(mac, _mac(body, key)):
+        raise TokenForged
+    return body
 
 
 def _mac(body: bytes, key: bytes) -> bytes:

@@ -8,6 +8,7 @@ from sqlalchemy import ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.auth.identifiers import new_id
+from app.auth.transports import Transport
 from app.database import Base
 
 
@@ -16,6 +17,10 @@ class EndCause(StrEnum):
 
     LOGOUT = "logout"
     LOGOUT_ALL = "logout_all"
+    LOGOUT_OTHERS = "logout_others"
+    ENDED_BY_USER = "ended_by_user"
+    ENDED_BY_ADMINISTRATOR = "ended_by_administrator"
+    SIGNED_IN_AGAIN = "signed_in_again"
     PASSWORD_CHANGED = "password_changed"
     REFRESH_TOKEN_REUSED = "refresh_token_reused"
     USER_DISABLED = "user_disabled"
@@ -30,17 +35,28 @@ class Session(Base):
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    transport: Mapped[str] = mapped_column(String(10), default=Transport.BEARER.value)
     secret_digest: Mapped[bytes]
+    former_secret_digest: Mapped[bytes | None]
+    """Of the cookie before the current one, which counts for a short grace after `refreshed_at`."""
     counter: Mapped[int] = mapped_column(default=0)
     created_at: Mapped[datetime]
     authenticated_at: Mapped[datetime]
     methods: Mapped[str] = mapped_column(String(100))
     """How the user proved who they are, separated by spaces (RFC 8176): `pwd`."""
     refreshed_at: Mapped[datetime]
-    """When the current refresh token was made; its parent is honoured for a short grace after that."""
+    """When the current refresh token, or cookie, was made; its parent is honoured for a short grace after that."""
     idle_expires_at: Mapped[datetime]
     expires_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
     end_cause: Mapped[str | None] = mapped_column(String(40))
     client_address: Mapped[str | None] = mapped_column(String(45))
+    """Where the sign-in came from."""
     user_agent: Mapped[str | None] = mapped_column(String(400))
+    device: Mapped[str | None] = mapped_column(String(100))
+    """What the user agent says it is: `Firefox on Linux`."""
+    network: Mapped[str | None] = mapped_column(String(50))
+    """The network of the sign-in's address, by which a place is known again."""
+    last_seen_at: Mapped[datetime]
+    """When it was last used, to within a few minutes."""
+    last_address: Mapped[str | None] = mapped_column(String(45))

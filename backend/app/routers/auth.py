@@ -4,8 +4,19 @@ from typing import Annotated
 
 from fastapi import APIRouter, Form, status
 
-from app.auth.dependencies import HashingDep, PlainForm, Public, SignedIn, TokensDep, WorkDep
+from app.auth.dependencies import (
+    HandoverDep,
+    HashingDep,
+    Leaving,
+    PlainForm,
+    Public,
+    SignedIn,
+    SignInContextDep,
+    TokensDep,
+    WorkDep,
+)
 from app.exceptions import (
+    CrossSiteRequest,
     EmailTaken,
     HashingBusy,
     InvalidCredentials,
@@ -18,16 +29,23 @@ from app.exceptions import (
 from app.models import EndCause
 from app.problems import problem_responses
 from app.schemas.auth import (
+    AccessTokenResponse,
     ChangePasswordRequest,
+    CookieSessionResponse,
     DeleteMeRequest,
     LoginForm,
+    ReauthenticateRequest,
     RefreshRequest,
     RegisterRequest,
     TokenResponse,
     UpdateMeRequest,
 )
 from app.schemas.users import UserResponse
-from app.services import accounts, sessions, sign_in
+from app.services import accounts, session_management
+from app.services.sessions.end import end_session, end_sessions_of
+from app.services.sessions.refresh import refresh_session
+from app.services.sign_in.again import prove_password_again
+from app.services.sign_in.password import Credentials, sign_in_with_password
 
 router = APIRouter(prefix="/auth", tags=["auth"])
 
@@ -47,37 +65,60 @@ async def register(body: RegisterRequest, work: WorkDep, hashing: HashingDep) ->
 @router.post(
     "/login",
     dependencies=[Public, PlainForm],
-    responses=problem_responses(InvalidCredentials, HashingBusy, InvalidRequest),
+    responses=problem_responses(InvalidCredentials, HashingBusy, InvalidRequest, CrossSiteRequest),
 )
 async def login(
-    form: Annotated[LoginForm, Form()], work: WorkDep, hashing: HashingDep, tokens: TokensDep
-) -> TokenResponse:
-    """Sign in with address and password, sent as a form."""
-    issued = await sign_in.sign_in_with_password(work, hashing, email=form.username, password=form.password)
-    return TokenResponse.model_validate(await tokens.sign(issued))
+    form: Annotated[LoginForm, Form()],
+    work: WorkDep,
+    hashing: HashingDep,
+    context: SignInContextDep,
+    handover: HandoverDep,
+) -> TokenResponse | CookieSessionResponse:
+    """Sign in with address and password, sent as a form.
+
+    With `?transport=cookie` the browser gets an `HttpOnly` cookie and the answer holds no token.
+    """
+    credentials = Credentials(email=form.username, password=form.password)
+    return await handover.begin(await sign_in_with_password(work, hashing, context, credentials=credentials))
 
 
 @router.post("/refresh", dependencies=[Public], responses=problem_responses(RefreshTokenInvalid, SessionEnded))
-async def refresh(body: RefreshRequest, work: WorkDep, tokens: TokensDep) -> TokenResponse:
+async def refresh(body: RefreshRequest, work: WorkDep, tokens: TokensDep, handover: HandoverDep) -> TokenResponse:
     """Trade a refresh token for a new pair.
 
     The token before the current one gets the same successor for a short while, so two tabs or a lost answer do no
     harm. An older one ends the session: somebody else has a copy.
     """
-    issued = await sessions.refresh_session(work, presented=tokens.read_refresh(body.refresh_token))
-    return TokenResponse.model_validate(await tokens.sign(issued))
+    issued = await refresh_session(work, presented=tokens.read_refresh(body.refresh_token))
+    return await handover.tokens_of(issued)
+
+
+@router.post("/reauthenticate", responses=problem_responses(WrongPassword, HashingBusy))
+async def reauthenticate(
+    body: ReauthenticateRequest, user: SignedIn, work: WorkDep, hashing: HashingDep, handover: HandoverDep
+) -> AccessTokenResponse | CookieSessionResponse:
+    """Prove once more who you are, within this session, for what asks for a fresh proof."""
+    return await handover.renew(await prove_password_again(work, hashing, user=user, password=body.password))
 
 
 @router.post("/logout", status_code=status.HTTP_204_NO_CONTENT)
-async def logout(user: SignedIn, work: WorkDep) -> None:
-    """End this session: its access and refresh tokens are dead at once."""
-    await sessions.end_session(work, session_id=user.session_id, cause=EndCause.LOGOUT)
+async def logout(user: Leaving, work: WorkDep, handover: HandoverDep) -> None:
+    """End this session: its tokens, or its cookie, are dead at once."""
+    await end_session(work, session_id=user.session_id, cause=EndCause.LOGOUT)
+    handover.take_back(user)
+
+
+@router.post("/logout/others", status_code=status.HTTP_204_NO_CONTENT)
+async def logout_others(user: SignedIn, work: WorkDep) -> None:
+    """End every other session of yours, and keep this one."""
+    await session_management.end_others(work, user=user)
 
 
 @router.post("/logout/all", status_code=status.HTTP_204_NO_CONTENT)
-async def logout_all(user: SignedIn, work: WorkDep) -> None:
+async def logout_all(user: Leaving, work: WorkDep, handover: HandoverDep) -> None:
     """End every session of yours, this one too."""
-    await sessions.end_sessions_of(work, user_id=user.id, cause=EndCause.LOGOUT_ALL)
+    await end_sessions_of(work, user_id=user.id, cause=EndCause.LOGOUT_ALL)
+    handover.take_back(user)
 
 
 @router.get("/me")
@@ -107,6 +148,9 @@ async def change_password(body: ChangePasswordRequest, user: SignedIn, work: Wor
     status_code=status.HTTP_204_NO_CONTENT,
     responses=problem_responses(WrongPassword, LastAdministrator, HashingBusy),
 )
-async def delete_me(body: DeleteMeRequest, user: SignedIn, work: WorkDep, hashing: HashingDep) -> None:
+async def delete_me(
+    body: DeleteMeRequest, user: SignedIn, work: WorkDep, hashing: HashingDep, handover: HandoverDep
+) -> None:
     """Delete your account and everything that hangs on it. This cannot be undone."""
     await accounts.delete_account(work, hashing, user=user, password=body.password)
+    handover.take_back(user)

@@ -3,15 +3,17 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, status
 
 from app.auth.actor import CurrentUser
 from app.auth.dependencies import ReaderDep, SignedIn, WorkDep, require
 from app.exceptions import LastAdministrator, NotFoundError
 from app.problems import problem_responses
+from app.routers.paging import SessionsAskedDep
 from app.schemas.base import SearchText
+from app.schemas.sessions import SessionListResponse
 from app.schemas.users import UpdateUserRequest, UserListResponse, UserResponse
-from app.services import users
+from app.services import session_management, users
 
 router = APIRouter(prefix="/users", tags=["users"])
 
@@ -47,3 +49,22 @@ async def update_user(
     """Disable or enable an account, or give it another role. A disabled user is signed out everywhere at once."""
     change = users.UserChange(is_active=body.is_active, role=body.role)
     return UserResponse.model_validate(await users.change_user(work, actor=user, user_id=user_id, change=change))
+
+
+@router.get("/{user_id}/sessions", responses=problem_responses(NotFoundError))
+async def list_sessions_of_user(
+    user_id: UUID, user: Annotated[CurrentUser, Depends(require(users.READ))], read: ReaderDep, asked: SessionsAskedDep
+) -> SessionListResponse:
+    """List the sessions of a user, the newest first."""
+    found = await session_management.list_sessions_of(read, actor=user, user_id=user_id, asked=asked)
+    return SessionListResponse.of(found, current=user.session_id, now=asked.now)
+
+
+@router.delete(
+    "/{user_id}/sessions", status_code=status.HTTP_204_NO_CONTENT, responses=problem_responses(NotFoundError)
+)
+async def end_sessions_of_user(
+    user_id: UUID, user: Annotated[CurrentUser, Depends(require(users.WRITE))], work: WorkDep
+) -> None:
+    """Sign a user out everywhere, at once."""
+    await session_management.end_all_of(work, actor=user, user_id=user_id)

@@ -1,5 +1,6 @@
 """Sign-up, sign-in, tokens, one's own account."""
 
+from datetime import datetime
 from typing import Literal
 
 from pydantic import Field
@@ -35,10 +36,31 @@ class TokenResponse(ResponseModel):
     expires_in: int = Field(description="Seconds until the access token ends.")
 
 
+class AccessTokenResponse(ResponseModel):
+    """A new access token; the refresh token stays as it is."""
+
+    access_token: str = Field(description="A JWT (RFC 9068) for the Authorization header.")
+    token_type: Literal["bearer"] = "bearer"
+    expires_in: int = Field(description="Seconds until the access token ends.")
+
+
+class CookieSessionResponse(ResponseModel):
+    """A session that the browser carries in a cookie. There is no token to keep."""
+
+    transport: Literal["cookie"] = "cookie"
+    expires_at: datetime = Field(description="When the session ends whatever happens; earlier if it is not used.")
+
+
 class RefreshRequest(RequestModel):
     """The refresh token of the last sign-in or refresh."""
 
     refresh_token: str = Field(max_length=4096)
+
+
+class ReauthenticateRequest(RequestModel):
+    """The password, as a fresh proof."""
+
+    password: Password
 
 
 class UpdateMeRequest(RequestModel):

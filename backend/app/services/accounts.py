@@ -20,7 +20,8 @@ from app.exceptions import EmailTaken, FieldCode, FieldInvalid, TokenInvalid, Wr
 from app.models import EndCause, User
 from app.models.role import ORDINARY
 from app.services.administrators import keep_an_administrator
-from app.services.sessions import end_sessions_of, living_session
+from app.services.sessions.end import end_sessions_of
+from app.services.sessions.state import living_session
 
 log = structlog.get_logger()
 
@@ -86,7 +87,7 @@ async def change_password(work: Work, hashing: HashingPool, *, user: CurrentUser
     not accepted.
     """
     check_new_password(work.settings, new, pointer="/new_password", own_words=(user.email, user.full_name or ""))
-    stored = await _verified_hash(work, hashing, user=user, password=current)
+    stored = await verified_password_hash(work, hashing, user=user, password=current)
     statement = (
         update(User)
         .where(User.id == user.id, User.password_hash == stored, living_session(user.session_id, work.now))
@@ -104,13 +105,24 @@ async def delete_account(work: Work, hashing: HashingPool, *, user: CurrentUser,
 
     Raises `WrongPassword`, or `LastAdministrator` when nobody else could administer the installation.
     """
-    stored = await _verified_hash(work, hashing, user=user, password=password)
+    stored = await verified_password_hash(work, hashing, user=user, password=password)
     await keep_an_administrator(work, without=user.id)
     mine = (User.id == user.id, User.password_hash == stored, living_session(user.session_id, work.now))
     statement = delete(User).where(*mine).returning(User.id)
     if (await work.db.execute(statement)).first() is None:
         raise WrongPassword
     log.info("user.deleted", user_id=str(user.id))
+
+
+async def verified_password_hash(work: Work, hashing: HashingPool, *, user: CurrentUser, password: str) -> str:
+    """Return the stored hash of the caller's password once it has been proved. Raises `WrongPassword`."""
+    hashing.check_capacity()
+    row = await work.read.first(select(User.password_hash).where(User.id == user.id))
+    stored: str | None = row.password_hash if row else None
+    if not await hashing.verify(password, stored) or stored is None:
+        log.warning("user.password_refused", user_id=str(user.id))
+        raise WrongPassword
+    return stored
 
 
 def checked_email(text: str) -> EmailAddress:
@@ -142,16 +154,6 @@ def check_new_password(settings: Settings, password: str, *, pointer: str, own_w
 def search_text(email_normal: str, full_name: str | None) -> str:
     """Return what the administrators' search looks in: address and name, in lower case."""
     return f"{email_normal} {full_name or ''}".lower().strip()[:500]
-
-
-async def _verified_hash(work: Work, hashing: HashingPool, *, user: CurrentUser, password: str) -> str:
-    hashing.check_capacity()
-    row = await work.read.first(select(User.password_hash).where(User.id == user.id))
-    stored: str | None = row.password_hash if row else None
-    if not await hashing.verify(password, stored) or stored is None:
-        log.warning("user.password_refused", user_id=str(user.id))
-        raise WrongPassword
-    return stored
 
 
 def _claim_address(work: Work, values: dict[str, object]) -> ReturningInsert[User]:

@@ -2,8 +2,9 @@
 
 import difflib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
@@ -15,6 +16,7 @@ from app.exceptions import NotReady
 from app.migrations import Revisions
 from app.services.administrators import has_administrator
 from app.services.readiness import check_readiness
+from app.services.signing_keys import HeldKey, read_keys, timetable
 
 ADVISED_PASSWORD_LENGTH = 15
 """NIST SP 800-63B-4, section 3.1.1.1, for a password that stands alone."""
@@ -34,6 +36,7 @@ async def examine(settings: Settings, database: Database, expected: Revisions) -
     findings = [await _database(database, expected)]
     if findings[0].level == "ok":
         findings.append(await _administrator(database))
+        findings += _signing_keys(await read_keys(database.read, settings), datetime.now(UTC))
     return [*findings, *_settings(settings), *misspelt_settings(), *_files(settings)]
 
 
@@ -53,11 +56,36 @@ async def _administrator(database: Database) -> Finding:
     return Finding("advice", "administrator: there is none. Use `ostiary users create-admin` or the link at start")
 
 
+def _signing_keys(keys: Sequence[HeldKey], now: datetime) -> Iterator[Finding]:
+    for key in keys:
+        if key.is_broken:
+            yield Finding(
+                "fault",
+                f"signing key {key.dates.kid}: no secret opens it, so tokens that it signed are refused. Add the former "
+                f"SECRET_KEY to SECRET_KEY_PREVIOUS, or give the key up: ostiary keys retire {key.dates.kid}",
+                "V13.3.1",
+            )
+        if key.is_outdated:
+            yield Finding(
+                "advice",
+                f"signing key {key.dates.kid} is sealed under a former secret. A running server seals it anew within a "
+                "minute; leave SECRET_KEY_PREVIOUS as it is until then",
+            )
+    current = timetable(keys).current(now)
+    if current:
+        yield Finding("ok", f"signing key {current.kid} ({current.algorithm}) signs")
+
+
 def _settings(settings: Settings) -> Iterator[Finding]:
     if not settings.is_production:
         yield Finding("advice", "ENVIRONMENT is development. Set it to production before others can reach this")
         return
     yield Finding("ok", "ENVIRONMENT is production")
+    if settings.ALGORITHM == "HS256":
+        yield Finding(
+            "advice",
+            "ALGORITHM is HS256: SECRET_KEY alone makes access tokens, and nobody else can check them. Use ES256",
+        )
     if settings.docs_enabled:
         yield Finding("advice", "DOCS_ENABLED: the API document is public. Switch it off unless you mean it", "V13.4.5")
     if database_is_embedded(settings):

@@ -1,7 +1,5 @@
 """What those who administer do with the accounts of others."""
 
-import base64
-import binascii
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +14,9 @@ from app.exceptions import FieldCode, FieldInvalid, NotFoundError, PermissionDen
 from app.models import EndCause, Role, User
 from app.models.role import ADMINISTRATOR
 from app.services.administrators import keep_an_administrator, lock_administrators
-from app.services.sessions import end_sessions_of, reread_current_user
+from app.services.callers import reread_current_user
+from app.services.cursors import decode_cursor, encode_cursor
+from app.services.sessions.end import end_sessions_of
 
 log = structlog.get_logger()
 
@@ -48,14 +48,14 @@ async def list_users(read: Reader, *, limit: int, cursor: str | None, skip: int,
     """
     statement = select(User).order_by(User.id).limit(limit + 1).offset(skip)
     if cursor is not None:
-        statement = statement.where(User.id > _decode_cursor(cursor))
+        statement = statement.where(User.id > decode_cursor(cursor))
     if search:
         statement = statement.where(
             User.search_text.contains(unicodedata.normalize("NFC", search).lower(), autoescape=True)
         )
     users = await read.entities(statement)
     more = len(users) > limit
-    return UserPage(items=users[:limit], next_cursor=_encode_cursor(users[limit - 1].id) if more else None)
+    return UserPage(items=users[:limit], next_cursor=encode_cursor(users[limit - 1].id) if more else None)
 
 
 async def get_user(read: Reader, *, actor: CurrentUser, user_id: UUID) -> User:
@@ -81,7 +81,7 @@ async def change_user(work: Work, *, actor: CurrentUser, user_id: UUID, change: 
     actor = await reread_current_user(work, user=actor)
     if not actor.may(WRITE):
         raise PermissionDenied
-    target = await _get_target(work, actor=actor, user_id=user_id)
+    target = await get_target(work, actor=actor, user_id=user_id)
     if change.role is not None:
         await _check_role(work, actor=actor, name=change.role)
     if _stops_administering(target, change):
@@ -90,13 +90,16 @@ async def change_user(work: Work, *, actor: CurrentUser, user_id: UUID, change: 
     target.role_name = change.role or target.role_name
     target.updated_at = work.now
     if change.is_active is False:
-        await end_sessions_of(work, user_id=user_id, cause=EndCause.USER_DISABLED)
+        await end_sessions_of(work, user_id=user_id, cause=EndCause.USER_DISABLED, actor_id=actor.id)
     log.info("user.changed", user_id=str(user_id), actor_id=str(actor.id), is_active=change.is_active, role=change.role)
     return target
 
 
-async def _get_target(work: Work, *, actor: CurrentUser, user_id: UUID) -> User:
-    """Return the user to be changed, locked until the commit: a sign-in of theirs comes before or after, not between."""
+async def get_target(work: Work, *, actor: CurrentUser, user_id: UUID) -> User:
+    """Return the user to be changed, locked until the commit: a sign-in of theirs comes before or after, not between.
+
+    Raises `NotFoundError`, or `PermissionDenied` when they rank above the caller.
+    """
     statement = (
         select(User, Role.rank)
         .join(Role, Role.name == User.role_name)
@@ -123,14 +126,3 @@ async def _check_role(work: Work, *, actor: CurrentUser, name: str) -> None:
 def _stops_administering(user: User, change: UserChange) -> bool:
     demoted = change.role is not None and change.role != ADMINISTRATOR
     return user.role_name == ADMINISTRATOR and user.is_active and (demoted or change.is_active is False)
-
-
-def _encode_cursor(user_id: UUID) -> str:
-    return base64.urlsafe_b64encode(user_id.bytes).decode().rstrip("=")
-
-
-def _decode_cursor(cursor: str) -> UUID:
-    try:
-        return UUID(bytes=base64.b64decode(cursor + "==", altchars=b"-_", validate=True))
-    except (ValueError, binascii.Error) as error:
-        raise FieldInvalid("cursor", FieldCode.CURSOR_INVALID, "this is not a cursor that a page ended with") from error

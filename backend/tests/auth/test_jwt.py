@@ -74,13 +74,13 @@ def test_the_token_that_forgeries_are_made_from_is_a_good_one() -> None:
     assert read(signed()).token_id == CLAIMS["jti"]
 
 
-@pytest.mark.parametrize("name", ["iss", "aud", "sub", "sid", "jti", "iat", "exp", "auth_time", "amr"])
+@pytest.mark.parametrize("name", ["iss", "aud", "sub", "sid", "client_id", "jti", "iat", "exp", "auth_time", "amr"])
 def test_a_claim_that_is_missing_is_missed(name: str) -> None:
     """S49, S50, JW-10"""
     assert not is_accepted(signed(payload={key: value for key, value in CLAIMS.items() if key != name}))
 
 
-@pytest.mark.parametrize("name", ["iss", "aud", "sub", "sid", "jti"])
+@pytest.mark.parametrize("name", ["iss", "aud", "sub", "sid", "client_id", "jti"])
 @pytest.mark.parametrize("shape", ["list", "object", "null", "empty", "number", "boolean"])
 def test_a_text_claim_of_another_shape_is_refused(name: str, shape: str) -> None:
     """S50, JW-10, 3.1-28: an array that holds the right text does not equal it; a numeric `sub` is no `sub`."""

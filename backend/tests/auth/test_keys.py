@@ -6,7 +6,7 @@ import pytest
 
 from app.auth.keys import derive_key, symmetric_key_ring
 from app.config import Settings
-from app.services.tokens import TokenIssuer
+from app.runtime import Runtime
 from tests.auth.forge import MATERIAL, SERVER_SECRET, is_accepted, signed
 
 PURPOSES = ["access-token/HS256", "refresh-token", "setup-code", "access-token", "access-token/HS512", ""]
@@ -53,6 +53,13 @@ def test_a_symmetric_ring_holds_one_key_for_one_algorithm() -> None:
     assert len(MATERIAL) == 32
 
 
+def test_what_a_former_secret_signed_is_read_and_no_new_token_is_signed_with_it() -> None:
+    """SECRET_KEY_PREVIOUS: a rotation of the server secret signs nobody out."""
+    former, present = symmetric_key_ring(SERVER_SECRET), symmetric_key_ring(SERVER_SECRET + "x", SERVER_SECRET)
+    assert is_accepted(signed(), ring=present)
+    assert present.current.kid == symmetric_key_ring(SERVER_SECRET + "x").current.kid != former.current.kid
+
+
 def test_the_name_of_a_key_tells_nothing_about_it() -> None:
     """JW-14: `kid` is public; it is no part of the key and no plain hash of it or of the secret."""
     kid = symmetric_key_ring(SERVER_SECRET).current.kid
@@ -82,8 +89,10 @@ def test_the_key_of_another_purpose_signs_no_access_token(purpose: str) -> None:
     assert not is_accepted(signed(key=derive_key(SERVER_SECRET, purpose)))
 
 
-def test_what_an_installation_signs_has_its_own_name_in_it() -> None:
+async def test_what_an_installation_signs_has_its_own_name_in_it() -> None:
     """JW-12: the issuer is where users reach the server, the audience its API, from the settings alone."""
-    issuer = TokenIssuer.from_settings(Settings.load(ENVIRONMENT="development", SECRET_KEY=SERVER_SECRET))
+    runtime = Runtime.build(Settings.load(ENVIRONMENT="development", SECRET_KEY=SERVER_SECRET))
+    issuer = runtime.tokens
+    await runtime.close()
     assert issuer.issuer == "http://127.0.0.1:8000"
     assert issuer.audience == "http://127.0.0.1:8000/api/v1"

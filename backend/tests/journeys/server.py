@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +36,40 @@ class Server:
         """The first-administrator code of the banner, if there is one."""
         found = re.search(r"/setup#code=([a-z0-9]+)", self.said)
         return found.group(1) if found else None
+
+    @property
+    def workers(self) -> set[int]:
+        """The process ids of the workers, where there are several: Linux alone tells, in /proc."""
+        return {pid for pid in _children(self.process.pid) if b"spawn_main" in _proc(pid, "cmdline")}
+
+    def wait_for_workers(self, number: int, *, without: Collection[int] = ()) -> set[int]:
+        """Return the process ids of the workers as soon as there are so many, without those that have gone."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < deadline:
+            workers = self.workers - set(without)
+            if len(workers) == number:
+                return workers
+            time.sleep(0.05)
+        raise AssertionError(self.said)
+
+
+def open_files(pid: int) -> int:
+    """Return how many files and connections a process holds open."""
+    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+
+
+def _children(parent: int) -> set[int]:
+    processes = {int(path.name) for path in Path("/proc").glob("[0-9]*")}
+    # The name of the program stands in brackets, and may itself hold some; its parent's id is the second thing after.
+    return {pid for pid in processes if _proc(pid, "stat").rpartition(b")")[2].split()[1:2] == [b"%d" % parent]}
+
+
+def _proc(pid: int, file: str) -> bytes:
+    """Return what the system says of a process; nothing of one that has just gone."""
+    try:
+        return Path(f"/proc/{pid}/{file}").read_bytes()
+    except OSError:
+        return b""
 
 
 def free_port() -> int:

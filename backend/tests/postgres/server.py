@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -73,6 +74,18 @@ class PostgresServer:
         """Return the URL of a database of this server."""
         return f"postgresql://{SUPERUSER}@{HOST}:{self._port}/{quote(database, safe='')}"
 
+    def stop(self) -> None:
+        """Shut the server down as an operator does, with its data kept and every connection closed."""
+        if self._process:
+            self._process.send_signal(signal.SIGINT)
+            self._process.wait(START_TIMEOUT)
+
+    def start_again(self) -> None:
+        """Start the server that was stopped, on the same port and with the same data, and wait until it is ready."""
+        self._process = self._spawn()
+        if not self._becomes_ready(self._process):
+            raise PostgresStartError(f"Somebody else has taken port {self._port} meanwhile:\n{self.log_tail()}")
+
     def wait(self) -> int:
         """Wait until the server ends by itself, and return its exit code."""
         return self._process.wait() if self._process else 0
@@ -110,14 +123,15 @@ class PostgresServer:
         # The locale C is on every machine and sorts alike there: no test can pass thanks to one machine's collation.
         command = [str(binaries / "initdb"), "-D", str(self._data), "-U", SUPERUSER]
         run([*command, "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"], self._user)
+        self._program = binaries / "postgres"
         for _ in range(PORT_ATTEMPTS):
             self._port = free_port()
-            self._process = self._spawn(binaries / "postgres")
+            self._process = self._spawn()
             if self._becomes_ready(self._process):
                 return
         raise PostgresStartError(f"{PORT_ATTEMPTS} ports were taken in between. The log:\n{self.log_tail()}")
 
-    def _spawn(self, program: Path) -> subprocess.Popen[str]:
+    def _spawn(self) -> subprocess.Popen[str]:
         """Start the server as our own child."""
         settings = {
             "listen_addresses": HOST,
@@ -129,7 +143,7 @@ class PostgresServer:
         }
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         with self._log.open("w") as log:
-            return subprocess.Popen([program, "-D", self._data, *options], stdout=log, **standard(self._user))
+            return subprocess.Popen([self._program, "-D", self._data, *options], stdout=log, **standard(self._user))
 
     def _becomes_ready(self, process: subprocess.Popen[str]) -> bool:
         """Wait for the server; return False if the port was taken in between, raise if it fails otherwise."""

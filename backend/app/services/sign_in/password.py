@@ -12,9 +12,18 @@ from app.auth.passwords.pool import HashingPool
 from app.database import Reader, Work
 from app.exceptions import InvalidCredentials
 from app.models import User
-from app.services.sessions import PASSWORD, Issued, begin_session
+from app.services.sessions.issue import PASSWORD, Issued, IssuedCookie
+from app.services.sign_in.stages import Attempt, SignInContext, complete
 
 log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """What somebody types who signs in with a password."""
+
+    email: str
+    password: str
 
 
 @dataclass(frozen=True)
@@ -24,26 +33,23 @@ class _Account:
     is_active: bool
 
 
-async def sign_in_with_password(work: Work, hashing: HashingPool, *, email: str, password: str) -> Issued:
+async def sign_in_with_password(
+    work: Work, hashing: HashingPool, context: SignInContext, *, credentials: Credentials
+) -> Issued | IssuedCookie:
     """Begin a session for the owner of an address and its password.
 
     Raises `InvalidCredentials` for an unknown address, a wrong password, an account without one, and a disabled
     account alike, after one hash computation on each of these paths; a hash that was brought from elsewhere takes
-    the time of its own kind until its owner has signed in once. Raises `HashingBusy` under too much load. No
-    connection is held while the hash is computed. A hash that is out of date is replaced on the way.
+    the time of its own kind until its owner has signed in once. Raises `HashingBusy` under too much load, and what a
+    gate raises. No connection is held while the hash is computed. A hash that is out of date is replaced on the way.
     """
     hashing.check_capacity()
-    account = await _find_account(work.read, email)
-    usable = len(password) <= MAXIMUM_LENGTH
-    matches = await hashing.verify(password if usable else "", account.password_hash if account else None)
-    if account is None or not matches or not usable or not account.is_active:
-        log.warning("sign_in.failed", email=mask_email(email), user_id=str(account.user_id) if account else None)
-        raise InvalidCredentials
-    await _claim(work, hashing, account, password)
-    return await begin_session(work, user_id=account.user_id, methods=[PASSWORD])
+    account = await _identify(work.read, credentials.email)
+    proved = await _prove(work, hashing, account, credentials)
+    return await complete(work, context, Attempt(user_id=proved.user_id, methods=(PASSWORD,)))
 
 
-async def _find_account(read: Reader, email: str) -> _Account | None:
+async def _identify(read: Reader, email: str) -> _Account | None:
     try:
         address = parse_email(email)
     except EmailInvalid:
@@ -52,6 +58,19 @@ async def _find_account(read: Reader, email: str) -> _Account | None:
         select(User.id, User.password_hash, User.is_active).where(User.email_normal == address.normal)
     )
     return _Account(user_id=row.id, password_hash=row.password_hash, is_active=row.is_active) if row else None
+
+
+async def _prove(work: Work, hashing: HashingPool, account: _Account | None, credentials: Credentials) -> _Account:
+    """Return the account whose password this is, or raise `InvalidCredentials`. Everybody takes the same time."""
+    usable = len(credentials.password) <= MAXIMUM_LENGTH
+    password = credentials.password if usable else ""
+    matches = await hashing.verify(password, account.password_hash if account else None)
+    if account is None or not matches or not usable or not account.is_active:
+        user_id = str(account.user_id) if account else None
+        log.warning("sign_in.failed", email=mask_email(credentials.email), user_id=user_id)
+        raise InvalidCredentials
+    await _claim(work, hashing, account, password)
+    return account
 
 
 async def _claim(work: Work, hashing: HashingPool, account: _Account, password: str) -> None:

@@ -1,0 +1,16 @@
+"""How strongly somebody has proved who they are."""
+
+from collections.abc import Iterable
+
+_FACTORS = {"pwd": "knowledge"}
+"""What kind of factor each method is (RFC 8176): two of different kinds make two factors."""
+HIGHEST = 2
+
+
+def authentication_level(methods: Iterable[str]) -> str:
+    """Return the level that these methods reach, `aal1` or `aal2` (NIST SP 800-63B-4, section 2).
+
+    It is the `acr` of tokens (RFC 9068, section 2.2.1). A method that is unknown here proves nothing.
+    """
+    factors = {_FACTORS[method] for method in methods if method in _FACTORS}
+    return f"aal{max(1, min(HIGHEST, len(factors)))}"

@@ -1,0 +1,77 @@
+"""Takes the credential out of a request: an access token, or a session cookie, never both."""
+
+from fastapi import Request
+from fastapi.requests import HTTPConnection
+from fastapi.security import APIKeyCookie, OAuth2PasswordBearer
+
+from app.config import API_PREFIX, Settings
+from app.exceptions import CrossSiteRequest, InvalidRequest
+
+COOKIE_NAME = "__Host-ostiary"
+"""The prefix makes browsers refuse it without `Secure`, with a `Domain` or another path, so no neighbour can set it."""
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+_OWN_PAGES = frozenset({"same-origin", "none"})
+"""What Sec-Fetch-Site says of a request from a page of ours, or from the address bar."""
+
+
+class BearerToken(OAuth2PasswordBearer):
+    """Takes the access token from the Authorization header, and from nowhere else (RFC 9700, section 4.3.2)."""
+
+    async def __call__(self, request: HTTPConnection) -> str | None:
+        """Return the token, or None without one. Raises `InvalidRequest` for two at once (RFC 6750, section 2)."""
+        headers = request.headers.getlist("authorization")
+        if len(headers) > 1:
+            raise InvalidRequest("More than one Authorization header")
+        scheme, _, token = headers[0].partition(" ") if headers else ("", "", "")
+        return token.strip() or None if scheme.lower() == "bearer" else None
+
+
+class SessionCookie(APIKeyCookie):
+    """Takes the session cookie, as it stands in the Cookie header."""
+
+    async def __call__(self, request: HTTPConnection) -> str | None:
+        """Return its value, or None without one. Raises `InvalidRequest` for two of one name: one is somebody else's."""
+        pairs = [pair.strip() for header in request.headers.getlist("cookie") for pair in header.split(";")]
+        values = [value for name, _, value in (pair.partition("=") for pair in pairs) if name == COOKIE_NAME]
+        if len(values) > 1:
+            raise InvalidRequest("The session cookie came more than once")
+        return values[0] if values else None
+
+
+bearer_token = BearerToken(tokenUrl=f"{API_PREFIX}/auth/login", description="Sign in with address and password.")
+session_cookie = SessionCookie(
+    name=COOKIE_NAME, description="Set by a sign-in with `?transport=cookie`; browsers send it by themselves."
+)
+
+
+def session_cookie_header(value: str, *, max_age: int) -> str:
+    """Return the Set-Cookie header that keeps a value for so many seconds.
+
+    No script can read it, and browsers send it along with no request that another site makes, but for links.
+    """
+    return f"{COOKIE_NAME}={value}; Max-Age={max_age}; Path=/; Secure; HttpOnly; SameSite=Lax"
+
+
+EXPIRED_COOKIE = session_cookie_header("", max_age=0)
+"""Takes the cookie from the browser, with the attributes that it was set with."""
+
+
+def check_same_site(request: Request, settings: Settings) -> None:
+    """Raise `CrossSiteRequest` for a request that changes something and was not made by a page that may.
+
+    Browsers attach cookies whoever makes the request; what they say of who made it cannot be forged by a page
+    (Fetch Metadata, and RFC 6454 for Origin). A request that says nothing comes from no browser of today.
+    """
+    if request.method in SAFE_METHODS or _is_trusted(request, settings):
+        return
+    raise CrossSiteRequest
+
+
+def _is_trusted(request: Request, settings: Settings) -> bool:
+    sites, origins = request.headers.getlist("sec-fetch-site"), request.headers.getlist("origin")
+    if len(sites) > 1 or len(origins) > 1:
+        return False
+    if origins:
+        is_own = bool(sites) and sites[0] == "same-origin"
+        return is_own or origins[0] in {settings.PUBLIC_URL, *settings.cors_origins}
+    return bool(sites) and sites[0] in _OWN_PAGES

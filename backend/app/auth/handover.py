@@ -1,0 +1,49 @@
+"""Hands out what a sign-in, a refresh or a fresh proof gives: tokens in the answer, or a cookie and none in it."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from fastapi import Response
+
+from app.auth.actor import CurrentUser
+from app.auth.credentials import EXPIRED_COOKIE, session_cookie_header
+from app.auth.transports import Transport
+from app.schemas.auth import AccessTokenResponse, CookieSessionResponse, TokenResponse
+from app.services.sessions.issue import Issued, IssuedAccess, IssuedCookie
+from app.services.tokens import TokenIssuer
+
+
+@dataclass(frozen=True)
+class Handover:
+    """What a route needs to hand out a session, or to take it back."""
+
+    response: Response
+    tokens: TokenIssuer
+
+    async def begin(self, issued: Issued | IssuedCookie) -> TokenResponse | CookieSessionResponse:
+        """Return the answer for a new session."""
+        return await self.tokens_of(issued) if isinstance(issued, Issued) else self._cookie_of(issued)
+
+    async def renew(self, issued: IssuedAccess | IssuedCookie) -> AccessTokenResponse | CookieSessionResponse:
+        """Return the answer for a fresh proof: a new access token alone, or a new cookie."""
+        if isinstance(issued, IssuedAccess):
+            return AccessTokenResponse.model_validate(await self.tokens.sign_access(issued))
+        return self._cookie_of(issued)
+
+    async def tokens_of(self, issued: Issued) -> TokenResponse:
+        """Return a pair of tokens."""
+        return TokenResponse.model_validate(await self.tokens.sign(issued))
+
+    def take_back(self, user: CurrentUser, *, ended: UUID | None = None) -> None:
+        """Take the cookie from the browser of somebody whose session is over. Tokens are the client's to forget.
+
+        `ended` is the session that is over, when it may be another one than this request's.
+        """
+        if user.transport is Transport.COOKIE and ended in {None, user.session_id}:
+            self.response.headers.append("Set-Cookie", EXPIRED_COOKIE)
+
+    def _cookie_of(self, issued: IssuedCookie) -> CookieSessionResponse:
+        max_age = int((issued.expires_at - issued.authenticated_at).total_seconds())
+        value = self.tokens.encode_cookie(issued.cookie)
+        self.response.headers.append("Set-Cookie", session_cookie_header(value, max_age=max_age))
+        return CookieSessionResponse(expires_at=issued.expires_at)

@@ -1,0 +1,194 @@
+"""Says who is calling, read afresh at every request, so that every revocation counts at once, on every worker.
+
+All who ask while a statement is under way are answered by the next one together. What is remembered is nothing: a
+request is answered by a read that began after it arrived (`docs/concepts/sessions.md` states the guarantee).
+"""
+
+import hmac
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ARRAY, ColumnElement, Row, Select, String, Uuid, any_, bindparam, column, func, select
+
+from app.auth.actor import CurrentUser
+from app.auth.jwt import AccessClaims
+from app.auth.tokens import CookieToken
+from app.auth.transports import Transport
+from app.batching import BatchingReader
+from app.config import Settings
+from app.database import IDENTIFYING_STATEMENTS, Database, Reader, Work
+from app.exceptions import SessionEnded, TokenInvalid
+from app.models import EndCause, RolePermission, Session, User
+from app.models.role import Role
+from app.services.sessions.state import end_cause_of
+from app.services.sessions.use import NOTED_EVERY
+
+LARGEST_BATCH = 200
+
+
+def _callers(condition: ColumnElement[bool]) -> Select[Any]:
+    """Everything that a guard needs to know of a session, in one row."""
+    permissions = (
+        select(func.coalesce(func.aggregate_strings(RolePermission.permission, " "), ""))
+        .where(RolePermission.role_name == User.role_name)
+        .scalar_subquery()
+    )
+    return (
+        select(
+            User.id,
+            User.email,
+            User.full_name,
+            User.is_active,
+            User.password_hash.is_not(None).label("has_password"),
+            User.role_name,
+            User.created_at,
+            Role.rank,
+            permissions.label("permissions"),
+            Session.id.label("session_id"),
+            Session.transport,
+            Session.secret_digest,
+            Session.former_secret_digest,
+            Session.refreshed_at,
+            Session.created_at.label("began_at"),
+            Session.authenticated_at,
+            Session.methods,
+            Session.idle_expires_at,
+            Session.expires_at,
+            Session.ended_at,
+            Session.end_cause,
+            Session.last_seen_at,
+            Session.last_address,
+        )
+        .join(Session, Session.user_id == User.id)
+        .join(Role, Role.name == User.role_name)
+        .where(condition)
+    )
+
+
+# Built once: building them at each request took longer than everything else that a guard does.
+_ONE = _callers(Session.id == bindparam("session_id"))
+_MANY_POSTGRESQL = _callers(Session.id == any_(bindparam("ids", type_=ARRAY(Uuid()))))
+_MANY_SQLITE = _callers(
+    Session.id.in_(select(column("value", Uuid())).select_from(func.json_each(bindparam("ids", type_=String))))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who is calling, and what the guard has to note about it."""
+
+    user: CurrentUser
+    last_seen_at: datetime
+    last_address: str | None
+
+
+class Callers:
+    """Answers for one process. Raises `DatabaseUnavailable` when the database does not: never lets anybody through."""
+
+    def __init__(
+        self, database: Database, settings: Settings, *, sessions: BatchingReader[UUID, Row[Any]] | None = None
+    ) -> None:
+        """Prepare; `sessions` replaces the reader, for whoever wants to measure another."""
+        self._read = database.identify
+        self._is_sqlite = database.is_sqlite
+        self._grace = settings.refresh_grace_ttl
+        self._being_noted: set[UUID] = set()
+        self._sessions = sessions or BatchingReader(
+            self._find_many,
+            statements=IDENTIFYING_STATEMENTS,
+            batch=LARGEST_BATCH,
+            deadline_seconds=settings.DATABASE_TIMEOUT_SECONDS,
+        )
+
+    async def find_by_token(self, claims: AccessClaims, *, now: datetime) -> Caller:
+        """Return the caller behind an access token whose signature has been checked.
+
+        Raises `SessionEnded` with its cause, or `TokenInvalid` when the session is gone or is not the token's.
+        """
+        row = await self._sessions.find(claims.session_id)
+        if row is None or row.id != claims.subject or row.transport != Transport.BEARER:
+            raise TokenInvalid
+        return _caller(row, now, authenticated_at=claims.authenticated_at)
+
+    async def find_by_cookie(self, cookie: CookieToken, *, now: datetime) -> Caller:
+        """Return the caller behind a session cookie whose MAC has been checked.
+
+        The cookie before the current one counts for a short grace, for requests that were on their way when it was
+        replaced; but what was proved since does not count for it. Raises as `find_by_token` does.
+        """
+        row = await self._sessions.find(cookie.session_id)
+        if row is None or row.transport != Transport.COOKIE:
+            raise TokenInvalid
+        if hmac.compare_digest(row.secret_digest, cookie.secret_digest):
+            return _caller(row, now, authenticated_at=row.authenticated_at)
+        is_former = hmac.compare_digest(row.former_secret_digest or b"", cookie.secret_digest)
+        if not is_former or row.refreshed_at + self._grace < now:
+            raise TokenInvalid
+        return _caller(row, now, authenticated_at=row.began_at)
+
+    @contextmanager
+    def noting(self, caller: Caller, *, now: datetime) -> Iterator[bool]:
+        """Whether it is time to note that the session is used, and nobody in this process is about to already."""
+        session_id = caller.user.session_id
+        is_due = caller.last_seen_at + NOTED_EVERY <= now and session_id not in self._being_noted
+        if not is_due:
+            yield False
+            return
+        self._being_noted.add(session_id)
+        try:
+            yield True
+        finally:
+            self._being_noted.discard(session_id)
+
+    async def close(self) -> None:
+        """Wait until nothing is under way any more."""
+        await self._sessions.close()
+
+    async def _find_many(self, ids: Sequence[UUID]) -> Mapping[UUID, Row[Any]]:
+        if self._is_sqlite:
+            listed = "[" + ",".join(f'"{session_id.hex}"' for session_id in ids) + "]"
+            rows = await self._read.all(_MANY_SQLITE, {"ids": listed})
+        else:
+            rows = await self._read.all(_MANY_POSTGRESQL, {"ids": ids})
+        return {row.session_id: row for row in rows}
+
+
+async def find_one(read: Reader, *, session_id: UUID) -> Row[Any] | None:
+    """Return everything that a guard needs to know of one session."""
+    return await read.first(_ONE, {"session_id": session_id})
+
+
+async def reread_current_user(work: Work, *, user: CurrentUser) -> CurrentUser:
+    """Return the caller as this very transaction sees them, after a lock that may have taken a while to get.
+
+    What was decided about them meanwhile counts: raises `SessionEnded` or `TokenInvalid`.
+    """
+    row = (await work.db.execute(_ONE, {"session_id": user.session_id})).first()
+    if row is None:
+        raise TokenInvalid
+    return _caller(row, work.now, authenticated_at=user.authenticated_at).user
+
+
+def _caller(row: Row[Any], now: datetime, *, authenticated_at: datetime) -> Caller:
+    if cause := end_cause_of(row, now) or (None if row.is_active else EndCause.USER_DISABLED.value):
+        raise SessionEnded(cause)
+    user = CurrentUser(
+        id=row.id,
+        email=row.email,
+        full_name=row.full_name,
+        is_active=row.is_active,
+        role=row.role_name,
+        role_rank=row.rank,
+        permissions=frozenset(filter(None, row.permissions.split(" "))),
+        created_at=row.created_at,
+        session_id=row.session_id,
+        transport=Transport(row.transport),
+        authenticated_at=authenticated_at,
+        methods=tuple(row.methods.split(" ")),
+        has_password=row.has_password,
+    )
+    return Caller(user=user, last_seen_at=row.last_seen_at, last_address=row.last_address)

@@ -1,0 +1,1 @@
+"""Sessions: how one begins, is refreshed and noted, and ends. Every credential hangs on a session row."""

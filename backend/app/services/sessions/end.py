@@ -1,0 +1,52 @@
+"""Ends sessions. The first cause stays, and whoever was signed out may learn it."""
+
+from uuid import UUID
+
+import structlog
+from sqlalchemy import update
+from sqlalchemy.sql.elements import ColumnElement
+
+from app.auth.tokens import CookieToken
+from app.database import Work
+from app.models import EndCause, Session, SessionEventKind
+from app.services.sessions.events import record_event
+from app.services.sessions.state import unended
+
+log = structlog.get_logger()
+
+
+async def end_session(work: Work, *, session_id: UUID, cause: EndCause, actor_id: UUID | None = None) -> bool:
+    """End one session and return whether it still lived. Ending an ended one changes nothing: the first cause stays.
+
+    `actor_id` names who did it, when that is not the session's owner.
+    """
+    return await _end(work, Session.id == session_id, cause=cause, actor_id=actor_id) > 0
+
+
+async def end_sessions_of(
+    work: Work, *, user_id: UUID, cause: EndCause, but: UUID | None = None, actor_id: UUID | None = None
+) -> int:
+    """End every living session of a user, but for one if it is named. Return how many ended."""
+    others = (Session.id != but,) if but else ()
+    return await _end(work, Session.user_id == user_id, *others, cause=cause, actor_id=actor_id)
+
+
+async def end_replaced_session(work: Work, *, cookie: CookieToken, cause: EndCause) -> bool:
+    """End the session of a cookie, if the cookie is its current one. Return whether it still lived."""
+    holder = (Session.id == cookie.session_id, Session.secret_digest == cookie.secret_digest)
+    return await _end(work, *holder, cause=cause, actor_id=None) > 0
+
+
+async def _end(work: Work, *which: ColumnElement[bool], cause: EndCause, actor_id: UUID | None) -> int:
+    statement = (
+        update(Session)
+        .where(*which, *unended(work.now))
+        .values(ended_at=work.now, end_cause=cause.value)
+        .returning(Session.id)
+        .execution_options(synchronize_session=False)
+    )
+    ended = (await work.db.execute(statement)).scalars().all()
+    await record_event(work, *ended, kind=SessionEventKind.ENDED, detail=cause.value, actor_id=actor_id)
+    for session_id in ended:
+        log.info("session.ended", session_id=str(session_id), cause=cause.value)
+    return len(ended)

@@ -1,0 +1,144 @@
+"""Begins a session, and says what is handed out for one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import structlog
+from sqlalchemy import Row, Select, select
+
+from app.auth.devices import device_name
+from app.auth.identifiers import new_id
+from app.auth.jwt import AccessClaims
+from app.auth.networks import network_of
+from app.auth.tokens import CookieToken, RefreshToken, first_refresh_token, new_cookie_token
+from app.auth.transports import Transport
+from app.database import Work
+from app.exceptions import InvalidCredentials
+from app.models import Session, SessionEventKind, User
+from app.services.sessions.events import record_event
+
+log = structlog.get_logger()
+
+PASSWORD = "pwd"
+NEW_DEVICE = "new device"
+NEW_PLACE = "new place"
+
+
+@dataclass(frozen=True)
+class Issued:
+    """What a sign-in or a refresh hands out to a client that carries tokens, before it is signed and encoded."""
+
+    claims: AccessClaims
+    refresh: RefreshToken
+
+
+@dataclass(frozen=True)
+class IssuedAccess:
+    """A new access token alone, for a client that keeps its refresh token."""
+
+    claims: AccessClaims
+
+
+@dataclass(frozen=True)
+class IssuedCookie:
+    """What a sign-in hands out to a browser that carries a cookie, before it is encoded."""
+
+    cookie: CookieToken
+    authenticated_at: datetime
+    expires_at: datetime
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A new session: what is handed out, and what about it this user has not been seen with before."""
+
+    session: Session
+    issued: Issued | IssuedCookie
+    news: tuple[str, ...]
+    """`new device`, `new place`; empty for an account's first sign-in, which is nothing to warn of."""
+
+
+async def begin_session(
+    work: Work, *, user_id: UUID, methods: Sequence[str], transport: Transport = Transport.BEARER
+) -> Begun:
+    """Add a session for a user who has just proved who they are, and return its first tokens or its cookie.
+
+    The user's row is locked until the commit, so that a disabling comes before (and then this raises
+    `InvalidCredentials`) or after (and then it ends this session), whichever door led here.
+    """
+    device, network = device_name(work.client.user_agent), network_of(work.client.address)
+    known = (await work.db.execute(_active_user(user_id, device, network))).first()
+    if known is None:
+        raise InvalidCredentials
+    session_id = new_id()
+    handed_out = first_refresh_token(session_id) if transport is Transport.BEARER else new_cookie_token(session_id)
+    expires_at = work.now + work.settings.session_absolute_ttl
+    session = Session(
+        id=session_id,
+        user_id=user_id,
+        transport=transport.value,
+        secret_digest=handed_out.secret_digest,
+        counter=0,
+        created_at=work.now,
+        authenticated_at=work.now,
+        methods=" ".join(methods),
+        refreshed_at=work.now,
+        idle_expires_at=min(work.now + work.settings.session_idle_ttl, expires_at),
+        expires_at=expires_at,
+        client_address=work.client.address,
+        user_agent=work.client.user_agent[:400] if work.client.user_agent else None,
+        device=device,
+        network=network,
+        last_seen_at=work.now,
+        last_address=work.client.address,
+    )
+    work.db.add(session)
+    await work.db.flush()
+    news = _news(known)
+    for detail in news:
+        await record_event(work, session_id, kind=SessionEventKind.SIGNED_IN_ELSEWHERE, detail=detail)
+    log.info("session.created", user_id=str(user_id), session_id=str(session_id), news=news)
+    return Begun(session=session, issued=_issued(work, session, handed_out), news=news)
+
+
+def claims_of(work: Work, session: Session) -> AccessClaims:
+    """Return what the next access token of a session says."""
+    methods = tuple(session.methods.split(" "))
+    return AccessClaims(
+        subject=session.user_id,
+        session_id=session.id,
+        token_id=new_id().hex,
+        issued_at=work.now,
+        expires_at=min(work.now + work.settings.access_token_ttl, session.expires_at),
+        authenticated_at=session.authenticated_at,
+        methods=methods,
+    )
+
+
+def _issued(work: Work, session: Session, handed_out: RefreshToken | CookieToken) -> Issued | IssuedCookie:
+    if isinstance(handed_out, RefreshToken):
+        return Issued(claims=claims_of(work, session), refresh=handed_out)
+    return IssuedCookie(cookie=handed_out, authenticated_at=work.now, expires_at=session.expires_at)
+
+
+def _active_user(user_id: UUID, device: str, network: str | None) -> Select[bool, bool, bool]:
+    """Lock an active user's row, and look whether they were here before, on this device, in this network."""
+    earlier = select(Session.id).where(Session.user_id == user_id, Session.device.is_not(None))
+    return (
+        select(
+            earlier.exists().label("any_session"),
+            earlier.where(Session.device == device).exists().label("same_device"),
+            earlier.where(Session.network.is_not_distinct_from(network)).exists().label("same_network"),
+        )
+        .select_from(User)
+        .where(User.id == user_id, User.is_active)
+        .with_for_update(read=True, of=User)
+    )
+
+
+def _news(known: Row[bool, bool, bool]) -> tuple[str, ...]:
+    if not known.any_session:
+        return ()
+    return (*(() if known.same_device else (NEW_DEVICE,)), *(() if known.same_network else (NEW_PLACE,)))

@@ -1,0 +1,94 @@
+"""Trades refresh tokens."""
+
+import structlog
+from sqlalchemy import case, select, update
+from sqlalchemy.sql.elements import ColumnElement
+
+from app.auth.tokens import RefreshToken
+from app.auth.transports import Transport
+from app.database import Work
+from app.exceptions import RefreshTokenInvalid, SessionEnded
+from app.models import EndCause, Session, SessionEventKind
+from app.services.sessions.events import record_event, record_event_once
+from app.services.sessions.issue import Issued, claims_of
+from app.services.sessions.state import alive, end_cause_of
+
+log = structlog.get_logger()
+
+
+async def refresh_session(work: Work, *, presented: RefreshToken) -> Issued:
+    """Trade a refresh token for the next one, and a new access token.
+
+    The current token moves the counter on. Its direct parent, within the grace, gets the same child again, so that
+    two tabs or a lost answer sign nobody out. Anything older is theft: the session ends (RFC 9700, section 4.14.2).
+    Raises `SessionEnded` with the cause, or `RefreshTokenInvalid` when there is no such session.
+    """
+    session = await _rotate(work, presented)
+    if session is None:
+        raise await _why_not(work, presented)
+    if session.ended_at is not None:
+        await _record_reuse(work, session, presented)
+        raise SessionEnded(str(session.end_cause))
+    if session.counter != presented.counter + 1 or session.refreshed_at != work.now:
+        count = str(presented.counter)
+        await record_event_once(work, session.id, kind=SessionEventKind.GRACE_USED, detail=count)
+    log.info("session.refreshed", user_id=str(session.user_id), session_id=str(session.id), counter=session.counter)
+    return Issued(claims=claims_of(work, session), refresh=presented.at(session.counter))
+
+
+async def _rotate(work: Work, presented: RefreshToken) -> Session | None:
+    """Decide on a presented token in one statement: rotate, repeat the child, or end the session for reuse.
+
+    PostgreSQL evaluates the whole statement again on the newest row when another one changed it meanwhile, and
+    SQLite takes one writer at a time: of fifty at once, one rotates and the others see its result.
+    """
+    is_current = Session.counter == presented.counter
+    grace_begins = work.now - work.settings.refresh_grace_ttl
+    is_reuse = ~is_current & ((Session.counter != presented.counter + 1) | (Session.refreshed_at < grace_begins))
+    idle_expires_at = work.now + work.settings.session_idle_ttl
+    statement = (
+        update(Session)
+        .where(*_holder_of(presented), *alive(work.now))
+        .values(
+            counter=case((is_current, Session.counter + 1), else_=Session.counter),
+            refreshed_at=case((is_current, work.now), else_=Session.refreshed_at),
+            idle_expires_at=case(
+                (is_current & (Session.expires_at > idle_expires_at), idle_expires_at),
+                (is_current, Session.expires_at),
+                else_=Session.idle_expires_at,
+            ),
+            last_seen_at=case((is_reuse, Session.last_seen_at), else_=work.now),
+            last_address=case((is_reuse, Session.last_address), else_=work.client.address),
+            ended_at=case((is_reuse, work.now), else_=None),
+            end_cause=case((is_reuse, EndCause.REFRESH_TOKEN_REUSED.value), else_=None),
+        )
+        .returning(Session)
+        .execution_options(synchronize_session=False)
+    )
+    return (await work.db.execute(statement)).scalar_one_or_none()
+
+
+async def _record_reuse(work: Work, session: Session, presented: RefreshToken) -> None:
+    """Write down from where an old token came: either the thief's address, or that of the owner, robbed before."""
+    count = str(presented.counter)
+    await record_event(work, session.id, kind=SessionEventKind.REFRESH_TOKEN_REUSED, detail=count)
+    await record_event(work, session.id, kind=SessionEventKind.ENDED, detail=session.end_cause)
+    log.warning("session.ended", session_id=str(session.id), cause=session.end_cause)
+
+
+async def _why_not(work: Work, presented: RefreshToken) -> SessionEnded | RefreshTokenInvalid:
+    """Return the refusal that fits a token which no living session took. Its holder may know the cause."""
+    found = (await work.db.execute(select(Session).where(*_holder_of(presented)))).scalar_one_or_none()
+    cause = end_cause_of(found, work.now) if found else None
+    log.info("session.refresh_refused", session_id=str(presented.session_id), cause=cause)
+    return SessionEnded(cause) if cause else RefreshTokenInvalid()
+
+
+def _holder_of(presented: RefreshToken) -> tuple[ColumnElement[bool], ...]:
+    """The conditions of the session that made this token: its secret, and a counter that has come so far."""
+    return (
+        Session.id == presented.session_id,
+        Session.transport == Transport.BEARER.value,
+        Session.secret_digest == presented.secret_digest,
+        Session.counter >= presented.counter,
+    )

@@ -1,0 +1,77 @@
+"""What every way to sign in has in common, once its first factor has been proved.
+
+A way to sign in (password today) identifies somebody, proves a first factor, and hands an `Attempt` to `complete`.
+Every gate is asked, whichever way was taken; only when all are open does a session begin. A further way is a module
+beside this one, a further demand a gate: neither is a branch.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from uuid import UUID
+
+from app.auth.tokens import CookieToken
+from app.auth.transports import Transport
+from app.database import Work
+from app.models import EndCause, Session
+from app.services.sessions.end import end_replaced_session
+from app.services.sessions.issue import Issued, IssuedCookie, begin_session
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A sign-in whose first factor has been proved."""
+
+    user_id: UUID
+    methods: tuple[str, ...]
+    """How, so far (RFC 8176)."""
+
+
+@dataclass(frozen=True)
+class SignInElsewhere:
+    """A sign-in with something new about it: what its user may want to be told."""
+
+    session: Session
+    news: tuple[str, ...]
+    """`new device`, `new place`, or both."""
+
+
+Gate = Callable[[Work, Attempt], Awaitable[None]]
+"""A demand on everybody who signs in. It raises an exception of the catalogue to keep somebody out."""
+
+Observer = Callable[[Work, SignInElsewhere], Awaitable[None]]
+"""Is told of a sign-in elsewhere, in its transaction: what it writes is committed with the session, or not at all."""
+
+
+@dataclass(frozen=True)
+class SignInRules:
+    """What this installation demands of a sign-in, and who is told of one."""
+
+    gates: tuple[Gate, ...] = ()
+    observers: tuple[Observer, ...] = ()
+
+
+@dataclass(frozen=True)
+class SignInContext:
+    """What stands around a sign-in: the demands of this installation, and how the client carries its session."""
+
+    rules: SignInRules = SignInRules()
+    transport: Transport = Transport.BEARER
+    replaces: CookieToken | None = None
+    """The cookie that the same browser carries already."""
+
+
+async def complete(work: Work, context: SignInContext, attempt: Attempt) -> Issued | IssuedCookie:
+    """Ask every gate, begin the session, and return what is handed out.
+
+    A cookie session that the same browser had before ends: it is replaced, never taken over (OWASP ASVS 5.0, 7.2.4).
+    Raises what a gate raises, and `InvalidCredentials` when the account has just been disabled.
+    """
+    for gate in context.rules.gates:
+        await gate(work, attempt)
+    begun = await begin_session(work, user_id=attempt.user_id, methods=attempt.methods, transport=context.transport)
+    if context.replaces:
+        await end_replaced_session(work, cookie=context.replaces, cause=EndCause.SIGNED_IN_AGAIN)
+    if begun.news:
+        for observer in context.rules.observers:
+            await observer(work, SignInElsewhere(session=begun.session, news=begun.news))
+    return begun.issued
