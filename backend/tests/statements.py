@@ -18,7 +18,10 @@ def recorded_statements(runtime: Runtime) -> Iterator[list[str]]:
         seen.append(statement)
 
     database = runtime.database
-    engines = {engine.sync_engine for engine in (database.engine, database.reading, database.identifying)}
+    engines = {database.engine.sync_engine, database.identifying.sync_engine}
+    if database.is_sqlite:
+        # On PostgreSQL it is the first one with an option, whose listeners hear of its statements as well.
+        engines.add(database.reading.sync_engine)
     for engine in engines:
         event.listen(engine, "before_cursor_execute", note)
     yield seen

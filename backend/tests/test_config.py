@@ -55,7 +55,7 @@ REFUSALS = [
     ("SECRET_KEY", "", "openssl rand -base64 48"),
     ("SECRET_KEY", "short", "openssl rand -base64 48"),
     ("ALGORITHM", "none", "'HS256'"),
-    ("ALGORITHM", "RS256", "'HS256'"),
+    ("ALGORITHM", "RS512", "'HS256'"),
     ("ALGORITHM", "", "'HS256'"),
     ("ACCESS_TOKEN_EXPIRE_MINUTES", 0, "greater than or equal to 1"),
     ("ACCESS_TOKEN_EXPIRE_MINUTES", -30, "greater than or equal to 1"),
@@ -304,3 +304,35 @@ def test_development_is_one_process_and_shows_its_document() -> None:
 def test_every_setting_is_described() -> None:
     """The description is the remedy of a finding and the line in the manual."""
     assert [name for name, field in Settings.model_fields.items() if not field.description] == []
+
+
+# Keys.
+
+
+def test_a_public_installation_signs_with_key_pairs() -> None:
+    """JW-03: unless one chooses otherwise."""
+    assert load().ALGORITHM == "ES256"
+    assert load(ENVIRONMENT="development").ALGORITHM == "ES256"
+    assert all(is_accepted(ALGORITHM=name) for name in ("ES256", "EdDSA", "RS256", "HS256"))
+
+
+def test_key_pairs_are_rotated_every_quarter_and_published_an_hour_ahead() -> None:
+    """JW-18"""
+    assert load().signing_key_lifetime == timedelta(days=90)
+    assert load().signing_key_lead == timedelta(minutes=60)
+    assert load(SIGNING_KEY_ROTATION_DAYS=0).signing_key_lifetime is None
+
+
+def test_former_secrets_come_after_the_present_one() -> None:
+    """V13.3.4: in the order in which they are listed, each once."""
+    one, two = SECRET[::-1], SECRET.swapcase()
+    assert load().secrets == [SECRET]
+    assert load(SECRET_KEY_PREVIOUS=f" {one}, {two},,").secrets == [SECRET, one, two]
+    assert load(SECRET_KEY_PREVIOUS=f"{one},{SECRET}").secrets == [SECRET, one]
+
+
+def test_a_former_secret_is_never_shown() -> None:
+    """S74: neither in the settings as they print, nor in a finding."""
+    former = SECRET[::-1]
+    assert former not in repr(load(SECRET_KEY_PREVIOUS=former))
+    assert former not in str(findings(SECRET_KEY_PREVIOUS=f"{former},short"))

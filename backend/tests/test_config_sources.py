@@ -46,6 +46,12 @@ def test_a_secret_may_be_handed_over_as_a_file(monkeypatch: pytest.MonkeyPatch, 
     assert Settings.load().SECRET_KEY.get_secret_value() == SECRET
 
 
+def test_former_secrets_may_be_handed_over_as_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """S94, V13.3.4"""
+    monkeypatch.setenv("SECRET_KEY_PREVIOUS_FILE", write(tmp_path / "former", f"{SECRET[::-1]},{SECRET.swapcase()}\n"))
+    assert Settings.load().secrets == [SECRET, SECRET[::-1], SECRET.swapcase()]
+
+
 def test_white_space_within_a_file_is_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("APP_NAME_FILE", write(tmp_path / "name", " two words \n"))
     assert Settings.load().APP_NAME == " two words "

@@ -27,6 +27,7 @@ SECRET_VALUES = {
     "access token": JWT,
     "unsigned token": JWT.rpartition(".")[0] + ".",
     "refresh token": REFRESH_TOKEN,
+    "session cookie": REFRESH_TOKEN.replace("ost_rt_", "ost_sc_"),
     "database password": "hunter2-of-the-database",
     "address": "ada.lovelace@example.com",
 }

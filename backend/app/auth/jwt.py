@@ -234,7 +234,7 @@ def _decode_base64url(part: str) -> bytes:
 
 def _decode_object(part: str) -> dict[str, Any]:
     try:
-        value = json.loads(_decode_base64url(part), object_pairs_hook=_unique)
+        value = json.loads(_decode_base64url(part).decode("utf-8"), object_pairs_hook=_unique)
     except (ValueError, RecursionError) as error:
         raise TokenRejected("not JSON") from error
     if not isinstance(value, dict):

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from app.jobs.periodic import Job, job_client
 from app.runtime import Runtime
-from app.services.signing_keys import carry_out, new_pair, plan, read_keys
+from app.services.signing_keys import carry_out, new_pair, plan
 
 NAME = "signing-keys"
 
@@ -14,13 +14,12 @@ async def tend_signing_keys(runtime: Runtime) -> None:
 
     Any number of workers may do so at once. Raises `DatabaseUnavailable`.
     """
-    now = datetime.now(UTC)
-    changes = plan(await read_keys(runtime.database.read, runtime.settings), runtime.settings, now)
+    changes = plan(await runtime.keys.reload(), runtime.settings, datetime.now(UTC))
     if changes:
         pair = await new_pair(runtime.settings) if changes.signs_from else None
         async with runtime.database.begin(job_client(NAME)) as work:
             await carry_out(work, changes, pair=pair)
-    await runtime.keys.reload()
+        await runtime.keys.reload()
 
 
 SIGNING_KEYS = Job(NAME, timedelta(minutes=1), tend_signing_keys)

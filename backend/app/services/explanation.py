@@ -70,8 +70,8 @@ async def _named(tokens: TokenIssuer, text: str, now: datetime) -> _Named:
         if "." in text:
             return _Named(unchecked_session_id(text), remark=await _access_remark(tokens, text, now))
         return _Named(UUID(text))
-    except (RefreshTokenInvalid, TokenInvalid, TokenRejected, ValueError) as error:
-        raise NotFoundError("Session") from error
+    except (RefreshTokenInvalid, TokenInvalid, TokenRejected, ValueError):
+        raise NotFoundError("Session") from None
 
 
 async def _access_remark(tokens: TokenIssuer, text: str, now: datetime) -> str:
@@ -79,8 +79,8 @@ async def _access_remark(tokens: TokenIssuer, text: str, now: datetime) -> str:
         await tokens.read_access(text, now=now)
     except TokenExpired:
         return "The access token is ours, and has expired."
-    except TokenInvalid:
-        return "The access token is not ours, or its key has been retired."
+    except TokenInvalid as error:
+        return f"The access token is not valid here: {error.__cause__}."
     return "The access token is ours, and has not expired."
 
 

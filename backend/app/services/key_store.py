@@ -46,10 +46,10 @@ class KeyStore:
 
     def __init__(self, settings: Settings, read: Reader, clock: Callable[[], float] = time.monotonic) -> None:
         self._settings = settings
-        self._read = read
+        self._reader = read
         self._clock = clock
         self._shared = [symmetric_key(s) for s in settings.secrets] if settings.ALGORITHM == "HS256" else []
-        self._lock = asyncio.Lock()
+        self._reading: asyncio.Task[None] | None = None
         self._held: Sequence[HeldKey] = ()
         self._loaded_at = self._tried_at = self._searched_at = -math.inf
         self._period = self._period_at(_DISTANT_PAST)
@@ -73,18 +73,21 @@ class KeyStore:
         However many such tokens come, the database is asked at most once a second. Raises `DatabaseUnavailable` when
         it cannot be asked: such a token may be a good one.
         """
-        async with self._lock:
-            if self._clock() - self._searched_at > PAUSE_SECONDS:
-                self._searched_at = self._clock()
-                await self._load()
+        if self._clock() - self._searched_at > PAUSE_SECONDS:
+            self._searched_at = self._clock()
+            await self.reload()
+        elif self._reading is not None:
+            await asyncio.shield(self._reading)
         if self._loaded_at < self._tried_at:
             raise DatabaseUnavailable
         return await self.ring(now)
 
-    async def reload(self) -> None:
-        """Read the keys now. Raises `DatabaseUnavailable`, and keeps what was read before."""
-        async with self._lock:
-            await self._load()
+    async def reload(self) -> Sequence[HeldKey]:
+        """Read every key pair as of now, and return it. Raises `DatabaseUnavailable`, and keeps what was read before."""
+        while self._reading is not None:  # It may have begun before what the caller wants to see was written.
+            await asyncio.wait([self._reading])
+        await asyncio.shield(self._begin_reading())
+        return self._held
 
     async def published(self, now: datetime) -> list[dict[str, str]]:
         """Return the public halves that outside verifiers need, as JSON Web Keys: never a shared key.
@@ -97,28 +100,36 @@ class KeyStore:
         return [public_jwk(key) for key in self._at(now).published]
 
     async def _catch_up(self, now: datetime) -> None:
-        """Read the keys, unless somebody has just done so, or tried to. Without a database go on with what there is.
+        """Read the keys, unless somebody has tried to just now. Without a database go on with what there is.
 
         One request waits for the answer; others do only while there is nothing to go on with.
         """
-        if self._lock.locked() and self._at(now).ring:
+        if self._reading is None and self._clock() - self._tried_at <= PAUSE_SECONDS:
             return
-        async with self._lock:
-            if self._clock() - self._tried_at <= PAUSE_SECONDS:
-                return
-            try:
-                await self._load()
-            except DatabaseUnavailable:
-                log.warning("signing_keys.not_read", loaded=self._loaded_at > -math.inf)
-
-    async def _load(self) -> None:
-        """Read the keys. What was cancelled on the way counts as not tried."""
+        if self._reading is not None and self._at(now).ring:
+            return
         try:
-            held = await read_keys(self._read, self._settings, {key.dates.kid: key for key in self._held})
+            await asyncio.shield(self._reading or self._begin_reading())
         except DatabaseUnavailable:
+            log.warning("signing_keys.not_read", loaded=self._loaded_at > -math.inf)
+
+    def _begin_reading(self) -> "asyncio.Task[None]":
+        """Read in a task of its own: a request that hangs up harms none of those that wait for the same answer."""
+        self._reading = asyncio.create_task(self._read())
+        self._reading.add_done_callback(self._end_reading)
+        return self._reading
+
+    def _end_reading(self, task: "asyncio.Task[None]") -> None:
+        self._reading = None
+        if not task.cancelled():
+            task.exception()  # Whoever still waits gets it; when nobody does, it is not worth a message.
+
+    async def _read(self) -> None:
+        try:
+            held = await read_keys(self._reader, self._settings, {key.dates.kid: key for key in self._held})
+        finally:
             self._tried_at = self._clock()
-            raise
-        self._loaded_at = self._tried_at = self._clock()
+        self._loaded_at = self._tried_at
         if held != self._held:
             self._held = held
             self._period = self._period_at(_DISTANT_PAST)

@@ -66,7 +66,9 @@ def extension_with_migration(folder: Path, upgrade: str) -> Extension:
     versions.mkdir()
     body = "\n".join(f"    {line}" for line in dedent(upgrade).strip().splitlines())
     (versions / f"{REVISION}.py").write_text(_MIGRATION.format(revision=REVISION, upgrade=body), encoding="utf-8")
-    return Extension(name="product", router=APIRouter(), prefix="", migrations=versions)
+    return Extension(
+        name="product", router=APIRouter(), prefix="", migrations=versions, sign_in_gates=(), sign_in_observers=()
+    )
 
 
 async def schema_of(database: Database) -> dict[str, Any]:

@@ -50,7 +50,11 @@ def test_every_setting_stands_in_a_group_with_its_default() -> None:
     lines = settings_document().splitlines()
     rows = {line.split("`")[1]: line for line in lines if line.startswith("| `")}
     assert list(rows) == list(Settings.model_fields)
-    assert {name for name, row in rows.items() if "(secret)" in row} == {"DATABASE_URL", "SECRET_KEY"}
+    assert {name for name, row in rows.items() if "(secret)" in row} == {
+        "DATABASE_URL",
+        "SECRET_KEY",
+        "SECRET_KEY_PREVIOUS",
+    }
     assert "none: required" in rows["SECRET_KEY"]
     assert "| `8000` | integer, 1 to 65535 |" in rows["PORT"]
     assert lines.index("## The server") < lines.index(rows["ENVIRONMENT"]) < lines.index("## The database")

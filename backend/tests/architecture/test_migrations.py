@@ -12,7 +12,7 @@ from app import migrations
 from app.config import Settings
 from app.database import Database
 from app.migrations import Revisions, present_heads, revisions
-from app.models import Role, RolePermission, Session, User
+from app.models import Role, RolePermission, Session, SessionEvent, User
 from app.runtime import Runtime
 from app.services.readiness import check_readiness
 from tests.accounts import Accounts
@@ -24,7 +24,7 @@ from tests.rows import count
 
 __all__ = ["empty_url"]
 
-TABLES = {"alembic_version", "role_permissions", "roles", "sessions", "users"}
+TABLES = {"alembic_version", "role_permissions", "roles", "session_events", "sessions", "signing_keys", "users"}
 COMPARISON = """
 import asyncio
 import app.main
@@ -53,8 +53,9 @@ async def fill(running: Instance) -> None:
     administrator = await accounts.administrator()
     person = await accounts.signed_in(name="Grace Hopper")
     await person.refresh()
+    await (await person.sign_in()).post("/auth/logout/all")
     assert (await administrator.get(f"/users/{person.id}")).status_code == 200
-    for model in (User, Session, Role, RolePermission):
+    for model in (User, Session, SessionEvent, Role, RolePermission):
         assert await count(running.runtime, model) >= 2
 
 

@@ -10,18 +10,26 @@ from tests.conftest import settings_for
 from tests.middleware import product
 
 INVENTORY = {
+    ("GET", "/.well-known/jwks.json", "public"),
     ("POST", "/api/v1/auth/login", "public"),
     ("POST", "/api/v1/auth/logout", "signed in"),
     ("POST", "/api/v1/auth/logout/all", "signed in"),
+    ("POST", "/api/v1/auth/logout/others", "signed in"),
     ("GET", "/api/v1/auth/me", "signed in"),
     ("PATCH", "/api/v1/auth/me", "signed in"),
     ("POST", "/api/v1/auth/me/delete", "signed in"),
     ("POST", "/api/v1/auth/me/password", "signed in"),
+    ("POST", "/api/v1/auth/reauthenticate", "signed in"),
     ("POST", "/api/v1/auth/refresh", "public"),
     ("POST", "/api/v1/auth/register", "public"),
+    ("GET", "/api/v1/sessions/", "signed in"),
+    ("DELETE", "/api/v1/sessions/{session_id}", "signed in"),
+    ("GET", "/api/v1/sessions/{session_id}", "signed in"),
     ("GET", "/api/v1/users/", "permission users:read"),
     ("GET", "/api/v1/users/{user_id}", "signed in"),
     ("PATCH", "/api/v1/users/{user_id}", "permission users:write"),
+    ("DELETE", "/api/v1/users/{user_id}/sessions", "permission users:write"),
+    ("GET", "/api/v1/users/{user_id}/sessions", "permission users:read"),
     ("GET", "/assets/{name}", "public"),
     ("GET", "/health", "public"),
     ("HEAD", "/health", "public"),
@@ -48,7 +56,7 @@ def routes_of(app: FastAPI) -> list[tuple[str, str, str | None]]:
 def test_a_production_installation_serves_exactly_these_routes() -> None:
     """3.5-16, S11, S13, S83, V8.1.1: every route with who may call it, and no route more."""
     routes = routes_of(application(**PRODUCTION))
-    assert len(routes) == 19
+    assert len(routes) == 27
     assert set(routes) == INVENTORY
 
 
@@ -56,7 +64,7 @@ def test_a_production_installation_serves_exactly_these_routes() -> None:
 def test_the_api_document_adds_two_routes_where_it_is_enabled(settings: dict[str, object]) -> None:
     """S83, V13.4.5."""
     routes = routes_of(application(**settings))
-    assert len(routes) == 21
+    assert len(routes) == 29
     assert set(routes) == INVENTORY | DOCUMENT_ROUTES
 
 
@@ -81,5 +89,7 @@ def test_the_document_holds_every_api_route_of_the_inventory() -> None:
     documented = {
         (method.upper(), path) for path, operations in application().openapi()["paths"].items() for method in operations
     }
-    served = {(m, path) for m, path, _ in INVENTORY if path.startswith(("/api/", "/health")) and m != "HEAD"}
+    served = {
+        (m, path) for m, path, _ in INVENTORY if path.startswith(("/api/", "/health", "/.well-known/")) and m != "HEAD"
+    }
     assert documented == served

@@ -54,6 +54,7 @@ async def test_a_session_of_nobody_is_refused(runtime: Runtime) -> None:
         authenticated_at=now,
         methods="pwd",
         refreshed_at=now,
+        last_seen_at=now,
         idle_expires_at=now,
         expires_at=now,
     )

@@ -5,6 +5,7 @@ import pytest
 
 from app.auth.actor import CurrentUser
 from app.auth.identifiers import new_id
+from app.auth.transports import Transport
 
 ADA = CurrentUser(
     id=new_id(),
@@ -16,8 +17,10 @@ ADA = CurrentUser(
     permissions=frozenset({"users:read"}),
     created_at=datetime(2026, 1, 1, tzinfo=UTC),
     session_id=new_id(),
+    transport=Transport.BEARER,
     authenticated_at=datetime(2026, 1, 2, tzinfo=UTC),
     methods=("pwd",),
+    has_password=True,
 )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from app.auth.assurance import authentication_level
 from app.auth.identifiers import new_id
 from app.auth.jwt import LEEWAY, AccessClaims, TokenOutOfDate, TokenRejected, sign_access_token
 from app.auth.keys import derive_key, symmetric_key_ring
@@ -65,6 +66,7 @@ def test_a_token_says_what_rfc_9068_asks_for_and_nothing_about_the_person() -> N
         "iat": SECONDS,
         "exp": SECONDS + 1800,
         "auth_time": SECONDS - 2 * 86400,
+        "acr": authentication_level(("pwd", "otp")),
         "amr": ["pwd", "otp"],
     }
 

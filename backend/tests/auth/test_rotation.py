@@ -40,6 +40,13 @@ def test_a_key_is_next_then_current_then_former_then_retired() -> None:
     assert states(first, second, now=at(34)) == [RETIRED, CURRENT]
 
 
+def test_a_key_counts_from_when_the_first_of_its_successors_took_over() -> None:
+    """JW-18: the next rotations prolong nothing."""
+    keys = key(1, signs_from=0), key(2, signs_from=10), key(3, signs_from=20)
+    assert states(*keys, now=at(34)) == [RETIRED, FORMER, CURRENT]
+    assert states(*keys, now=at(44)) == [RETIRED, RETIRED, CURRENT]
+
+
 def test_the_only_key_signs_for_ever() -> None:
     assert states(key(1, signs_from=0), now=at(10**6)) == [CURRENT]
 

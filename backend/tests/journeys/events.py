@@ -1,7 +1,7 @@
 """What ends sessions, as each is brought about through the API of one server. The rows of the matrix."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import httpx2
@@ -33,10 +33,25 @@ class Event:
     happen: Callable[[Scene], Awaitable[None]]
     cause: str | None
     """What the refusal says of it; None when the session leaves no trace."""
+    needs_tokens: bool = False
+    """Whether it can only happen to a session that is carried by tokens."""
 
 
 async def log_out(scene: Scene) -> None:
     _done(await scene.victim.post("/auth/logout"))
+
+
+async def end_it_from_elsewhere(scene: Scene) -> None:
+    _done(await scene.elsewhere.call("DELETE", f"/sessions/{await _other_session(scene.elsewhere)}"))
+
+
+async def have_it_ended_by_an_administrator(scene: Scene) -> None:
+    administrator = await scene.stage.accounts.administrator()
+    _done(await administrator.call("DELETE", f"/sessions/{await _other_session(scene.elsewhere)}"))
+
+
+async def log_out_all_others(scene: Scene) -> None:
+    _done(await scene.elsewhere.post("/auth/logout/others"))
 
 
 async def log_out_everywhere(scene: Scene) -> None:
@@ -61,22 +76,34 @@ async def delete_the_account(scene: Scene) -> None:
 async def have_a_refresh_token_reused(scene: Scene) -> None:
     """A copy of a refresh token appears after the grace; the victim holds its successor."""
     copied = scene.victim.tokens["refresh_token"]
-    assert (await scene.victim.refresh()).status_code == 200
+    prolonged = replace(scene.victim)
+    assert (await prolonged.refresh()).status_code == 200
+    # In place, so that everybody who acts for the victim has the newest tokens.
+    scene.victim.tokens.update(prolonged.tokens)
     session_id = session_id_of(scene.victim)
     await let_time_pass(scene.stage.runtime, session_id, Session.refreshed_at, by=timedelta(minutes=10))
     problem_of(await scene.victim.refresh(copied), 401, "SESSION_ENDED")
+
+
+async def _other_session(person: Person) -> str:
+    """Return the id of the session of this account that is not the caller's."""
+    sessions = (await person.get("/sessions/")).json()["items"]
+    (other,) = [session["id"] for session in sessions if not session["is_current"]]
+    return str(other)
 
 
 def _done(response: httpx2.Response) -> None:
     assert response.status_code == 204, response.text
 
 
-# An end of one session and an end of all others, by their own routes, belong here as soon as there are such routes.
 EVENTS = (
     Event("logout", log_out, cause="logout"),
+    Event("end_one", end_it_from_elsewhere, cause="ended_by_user"),
+    Event("end_one_by_administrator", have_it_ended_by_an_administrator, cause="ended_by_administrator"),
+    Event("logout_others", log_out_all_others, cause="logout_others"),
     Event("logout_all", log_out_everywhere, cause="logout_all"),
     Event("password_change", change_the_password, cause="password_changed"),
     Event("disable", be_disabled, cause="user_disabled"),
     Event("delete", delete_the_account, cause=None),
-    Event("reuse", have_a_refresh_token_reused, cause="refresh_token_reused"),
+    Event("reuse", have_a_refresh_token_reused, cause="refresh_token_reused", needs_tokens=True),
 )

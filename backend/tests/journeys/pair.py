@@ -11,8 +11,8 @@ import httpx2
 
 from app.config import Settings
 from app.runtime import Runtime
-from app.services.sessions import PASSWORD as BY_PASSWORD
-from app.services.sessions import begin_session
+from app.services.sessions.issue import PASSWORD as BY_PASSWORD
+from app.services.sessions.issue import Issued, begin_session
 from app.services.tokens import SignedTokens
 from tests.accounts import CLIENT, Accounts, Person
 from tests.conftest import SECRET, settings_for
@@ -96,10 +96,10 @@ async def held(settings: Settings) -> AsyncIterator[Runtime]:
 async def begin_sessions(runtime: Runtime, users: Sequence[UUID], number: int) -> list[SignedTokens]:
     """Begin sessions in one transaction, by turns for these users, by the service and without the cost of passwords."""
     async with runtime.database.begin(CLIENT) as work:
-        issued = [
+        begun = [
             await begin_session(work, user_id=users[turn % len(users)], methods=[BY_PASSWORD]) for turn in range(number)
         ]
-    return [await runtime.tokens.sign(each) for each in issued]
+    return [await runtime.tokens.sign(each.issued) for each in begun if isinstance(each.issued, Issued)]
 
 
 def copy_of(template: Path, folder: Path) -> str:

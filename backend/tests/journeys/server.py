@@ -17,6 +17,8 @@ import httpx2
 OSTIARY = str(Path(sys.executable).with_name("ostiary"))
 REPOSITORY = Path(__file__).resolve().parents[3]
 PATIENCE_SECONDS = 30
+WORKER_PATIENCE_SECONDS = 20
+"""Less than the supervisor has with a worker that does not say that it is well."""
 
 
 @dataclass
@@ -44,7 +46,7 @@ class Server:
 
     def wait_for_workers(self, number: int, *, without: Collection[int] = ()) -> set[int]:
         """Return the process ids of the workers as soon as there are so many, without those that have gone."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + WORKER_PATIENCE_SECONDS
         while time.monotonic() < deadline:
             workers = self.workers - set(without)
             if len(workers) == number:

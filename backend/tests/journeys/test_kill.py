@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -41,6 +42,19 @@ async def test_workers_killed_among_a_thousand_refreshes_cost_nobody_the_session
         await kill_among_refreshes(crowd, workers - {busiest})
         await asyncio.to_thread(server.wait_for_workers, 2, without=workers)
         await check_account(runtime, crowd)
+
+
+@pytest.mark.only("sqlite")
+def test_a_worker_that_dies_while_it_owes_an_answer_is_replaced_at_once(server: Server) -> None:
+    """Twice a second the supervisor asks its workers whether they are well, and the slow have half a minute to say so.
+
+    The dead must not have it: a server of two would go on with one for so long, and nobody would replace that one.
+    """
+    stuck = min(server.wait_for_workers(2))
+    os.kill(stuck, signal.SIGSTOP)
+    time.sleep(1)  # From outside nobody sees that the question was asked. This is twice the time in which it is.
+    os.kill(stuck, signal.SIGKILL)
+    server.wait_for_workers(2, without={stuck})
 
 
 async def kill_among_refreshes(crowd: Crowd, workers: set[int]) -> int:

@@ -85,8 +85,21 @@ async def test_a_strange_origin_gets_no_permission_in_advance(app: FastAPI) -> N
 
 
 @TWO_ORIGINS
-async def test_nobody_may_send_credentials_of_the_browser(app: FastAPI) -> None:
-    """3.6-12, S81, S99: there are no cookies, so no answer ever allows them."""
+async def test_only_listed_origins_may_send_credentials_of_the_browser(app: FastAPI) -> None:
+    """3.6-12, S81, S99, CK-06: the session cookie is for our own pages; nobody else may read what it opens."""
+    for origin in (FRONTEND, SECOND):
+        for answer in (await from_origin(app, origin), await preflight(app, origin)):
+            assert answer.header("Access-Control-Allow-Credentials") == "true"
+            assert answer.header("Access-Control-Allow-Origin") == origin
+    for origin in STRANGERS:
+        for answer in (await from_origin(app, origin), await preflight(app, origin)):
+            # Without the first header a browser heeds no other.
+            assert answer.header("Access-Control-Allow-Origin") is None, origin
+
+
+@ANY_ORIGIN
+async def test_where_every_origin_may_call_none_may_send_credentials(app: FastAPI) -> None:
+    """S81: with both, every page on the net could act as whoever visits it."""
     for origin in (FRONTEND, *STRANGERS):
         for answer in (await from_origin(app, origin), await preflight(app, origin)):
             assert answer.header("Access-Control-Allow-Credentials") is None, origin

@@ -18,6 +18,8 @@ IN_PRODUCTION = pytest.mark.settings(
 )
 WITHOUT_HTTPS = pytest.mark.settings(ENVIRONMENT="development", PUBLIC_URL="http://accounts.example.com")
 PUBLIC_HOST = ("Host", "accounts.example.com")
+FOR_EVERYBODY = "/.well-known/jwks.json"
+"""The public keys: the one thing that any page may read."""
 
 
 def targets(app: FastAPI) -> list[tuple[str, str]]:
@@ -26,12 +28,12 @@ def targets(app: FastAPI) -> list[tuple[str, str]]:
     return [(method, path) for methods, path in filled for method in methods.split(",")]
 
 
-def check_headers(answer: Answer) -> None:
+def check_headers(answer: Answer, *, readers: str = "same-origin") -> None:
     """Assert that a browser is told everything that it must not do."""
     assert answer.header("X-Content-Type-Options") == "nosniff"
     assert answer.header("X-Frame-Options") == "DENY"
     assert answer.header("Referrer-Policy") == "no-referrer"
-    assert answer.header("Cross-Origin-Resource-Policy") == "same-origin"
+    assert answer.header("Cross-Origin-Resource-Policy") == readers
     assert answer.header("Cross-Origin-Opener-Policy") == "same-origin"
     assert answer.header("Permissions-Policy")
     assert answer.header("Cache-Control")
@@ -42,19 +44,25 @@ def check_headers(answer: Answer) -> None:
     assert answer.all("Server") == answer.all("X-Powered-By") == []
 
 
+def readers_of(path: str) -> str:
+    """Return whose pages may embed the answer of a path."""
+    return "cross-origin" if path == FOR_EVERYBODY else "same-origin"
+
+
 async def test_every_route_answers_with_the_security_headers(app: FastAPI) -> None:
     """S84, V3.4.3, V3.4.4, V3.4.5, V3.4.6, V3.4.8, OA-18, OA-19, S101, V13.4.6: refused or not, page or JSON."""
     requests = targets(app)
-    assert len(requests) >= 19
+    assert len(requests) >= 27
     for method, path in requests:
-        check_headers(await ask(app, path, method=method))
+        check_headers(await ask(app, path, method=method), readers=readers_of(path))
 
 
 @IN_PRODUCTION
 async def test_every_route_answers_with_the_security_headers_in_production(app: FastAPI) -> None:
     """S84, V3.4.*: as it is run for real."""
     for method, path in targets(app):
-        check_headers(await ask(app, path, method=method, headers=[PUBLIC_HOST]))
+        answer = await ask(app, path, method=method, headers=[PUBLIC_HOST])
+        check_headers(answer, readers=readers_of(path))
 
 
 async def test_an_answer_with_somebodys_data_has_the_headers_and_is_never_stored(accounts: Accounts) -> None:

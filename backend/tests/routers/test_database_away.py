@@ -12,7 +12,7 @@ from app.auth.identifiers import new_id
 from app.auth.jwt import AccessClaims
 from app.auth.tokens import first_refresh_token
 from app.runtime import Runtime
-from app.services.sessions import Issued
+from app.services.sessions.issue import Issued
 from tests.accounts import API, PASSWORD, Accounts, Person
 from tests.answers import CANARY, check_nothing_repeated, problem_of
 from tests.conftest import settings_for
@@ -26,18 +26,28 @@ CALLS: list[tuple[str, str, Any]] = [
     ("PATCH", "/auth/me", {"full_name": CANARY}),
     ("POST", "/auth/logout", None),
     ("POST", "/auth/logout/all", None),
+    ("POST", "/auth/logout/others", None),
+    ("POST", "/auth/reauthenticate", {"password": PASSWORD}),
     ("POST", "/auth/me/password", {"current_password": PASSWORD, "new_password": "a brand new passphrase"}),
     ("POST", "/auth/me/delete", {"password": PASSWORD}),
     ("GET", "/users/", None),
     ("GET", f"/users/{new_id()}", None),
     ("PATCH", f"/users/{new_id()}", {"is_active": False}),
+    ("GET", f"/users/{new_id()}/sessions", None),
+    ("DELETE", f"/users/{new_id()}/sessions", None),
+    ("GET", "/sessions/", None),
+    ("GET", f"/sessions/{new_id()}", None),
+    ("DELETE", f"/sessions/{new_id()}", None),
 ]
 
 
 @asynccontextmanager
 async def without_a_database() -> AsyncIterator[tuple[Instance, Person]]:
-    """Yield an instance whose database is away, and somebody with genuine tokens of its own making."""
-    async with instance(settings_for(NOBODY_LISTENS)) as alone:
+    """Yield an instance whose database is away, and somebody with genuine tokens of its own making.
+
+    They are signed with the server secret: a key pair would have to come from the database first.
+    """
+    async with instance(settings_for(NOBODY_LISTENS, ALGORITHM="HS256")) as alone:
         now, session_id = datetime.now(UTC), new_id()
         claims = AccessClaims(
             subject=new_id(),
@@ -105,10 +115,11 @@ async def test_connections_that_the_server_dropped_cost_no_session(accounts: Acc
 @pytest.mark.only("postgresql")
 @pytest.mark.settings(DATABASE_POOL_SIZE=1, DATABASE_TIMEOUT_SECONDS=0.5)
 async def test_a_request_that_gets_no_connection_in_time_says_not_now(accounts: Accounts, runtime: Runtime) -> None:
-    """S80, V16.5.2: for reading, for writing, and for signing in."""
+    """S80, V16.5.2: for reading, for writing, and for signing in. Who is calling is asked on a connection of its own."""
     ada = await accounts.signed_in()
     async with uncommitted(runtime, text("SELECT 1")):
-        problem_of(await ada.get("/auth/me"), 503, "DATABASE_UNAVAILABLE")
+        assert (await ada.get("/auth/me")).status_code == 200
+        problem_of(await ada.get(f"/users/{ada.id}"), 503, "DATABASE_UNAVAILABLE")
         problem_of(await ada.refresh(), 503, "DATABASE_UNAVAILABLE")
         form = {"username": ada.email, "password": PASSWORD}
         problem_of(await ada.http.post(f"{API}/auth/login", data=form), 503, "DATABASE_UNAVAILABLE")

@@ -38,13 +38,13 @@ async def test_the_access_token_says_what_rfc_9068_asks_for(accounts: Accounts, 
     ada = await accounts.signed_in()
     header = access_header(ada.tokens["access_token"])
     assert set(header) == {"alg", "typ", "kid"}
-    assert (header["alg"], header["typ"]) == ("HS256", "at+jwt")
+    assert (header["alg"], header["typ"]) == ("ES256", "at+jwt")
     claims = access_claims(ada.tokens["access_token"])
     assert claims["iss"] == settings.PUBLIC_URL
     assert claims["aud"] == f"{settings.PUBLIC_URL}/api/v1"
     assert claims["sub"] == ada.id
     assert claims["client_id"] == "first-party"
-    assert claims["amr"] == ["pwd"]
+    assert (claims["acr"], claims["amr"]) == ("aal1", ["pwd"])
     assert claims["exp"] - claims["iat"] == 30 * 60
     assert claims["auth_time"] == claims["iat"]
 
@@ -53,7 +53,7 @@ async def test_the_tokens_hold_no_personal_data(accounts: Accounts) -> None:
     """JW-19: an allow-list of claims; who the subject is, only the database knows."""
     ada = await accounts.signed_in(name="Ada Lovelace")
     claims = access_claims(ada.tokens["access_token"])
-    assert set(claims) == {"iss", "aud", "sub", "sid", "client_id", "jti", "iat", "exp", "auth_time", "amr"}
+    assert set(claims) == {"iss", "aud", "sub", "sid", "client_id", "jti", "iat", "exp", "auth_time", "acr", "amr"}
     assert "Lovelace" not in str(claims)
     assert ada.email not in str(claims)
 

@@ -22,6 +22,7 @@ SOMEBODY = "{user_id}"
 VALID: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/auth/register"): {"email": "new@example.com", "password": PASSWORD, "full_name": "Ada"},
     ("POST", "/auth/refresh"): {"refresh_token": "x"},
+    ("POST", "/auth/reauthenticate"): {"password": PASSWORD},
     ("PATCH", "/auth/me"): {"full_name": "Ada"},
     ("POST", "/auth/me/password"): {"current_password": PASSWORD, "new_password": "a brand new passphrase"},
     ("POST", "/auth/me/delete"): {"password": PASSWORD},

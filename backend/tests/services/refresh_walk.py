@@ -19,10 +19,16 @@ from tests.accounts import Accounts, Person
 from tests.answers import problem_of
 from tests.rows import let_time_pass
 from tests.services.refresh_model import DONE, Answer, Line, Request, begin, logout, outcomes, refresh
-from tests.services.workers import NUMBERS, Call, Workers
+from tests.services.workers import Call, Workers
 from tests.tokens import access_claims
 
-MOVED = (Session.created_at, Session.authenticated_at, Session.refreshed_at, Session.idle_expires_at, Session.expires_at)
+MOVED = (
+    Session.created_at,
+    Session.authenticated_at,
+    Session.refreshed_at,
+    Session.idle_expires_at,
+    Session.expires_at,
+)
 
 
 class SignIn:
@@ -124,7 +130,9 @@ class Walk(RuleBasedStateMachine):
 
     def pass_time(self, by: timedelta) -> None:
         self.now += by
-        self.workers.run(move_back, self.runtime, [sign_in.session_id for sign_in in self.sign_ins], by)
+        if by:
+            not_ended = [sign_in.session_id for sign_in in self.sign_ins if sign_in.line.ended is None]
+            self.workers.run(move_back, self.runtime, not_ended, by)
 
     def rows(self) -> dict[UUID, tuple[int, str | None]]:
         """Return counter and cause of every session of the person."""

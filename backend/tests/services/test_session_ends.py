@@ -42,6 +42,17 @@ EVENTS = [
         lambda ada, admin: admin.patch(f"/users/{ada.id}", json={"is_active": False}),
         EndCause.USER_DISABLED,
     ),
+    Event(
+        "sign-out of the others",
+        lambda ada, _: ada.post("/auth/logout/others"),
+        EndCause.LOGOUT_OTHERS,
+        spares_its_own=True,
+    ),
+    Event(
+        "sign-out by an administrator",
+        lambda ada, admin: admin.call("DELETE", f"/users/{ada.id}/sessions"),
+        EndCause.ENDED_BY_ADMINISTRATOR,
+    ),
     Event("deletion", lambda ada, _: ada.post("/auth/me/delete", json={"password": PASSWORD}), None),
 ]
 

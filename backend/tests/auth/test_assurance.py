@@ -1,0 +1,24 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.auth.assurance import authentication_level
+
+
+@pytest.mark.parametrize("methods", [(), ("pwd",), ("pwd", "pwd"), ["pwd", "pwd", "pwd"]])
+def test_one_factor_however_often_is_the_first_level(methods: list[str]) -> None:
+    """SE-01, 3.5-03: two proofs of the same kind are one factor."""
+    assert authentication_level(methods) == "aal1"
+
+
+@pytest.mark.parametrize("unknown", ["", "PWD", "pwd ", "mfa", "otp", "aal2", "hwk", "\x00"])
+def test_a_method_that_is_unknown_proves_nothing(unknown: str) -> None:
+    """3.5-15: what nobody has rated cannot raise anybody."""
+    assert authentication_level([unknown]) == "aal1"
+    assert authentication_level(["pwd", unknown]) == "aal1"
+
+
+@given(st.lists(st.text(max_size=10)))
+def test_there_are_two_levels_and_no_third(methods: list[str]) -> None:
+    assert authentication_level(methods) in {"aal1", "aal2"}
+    assert authentication_level(iter(methods)) == authentication_level(reversed(methods))
