@@ -12,7 +12,7 @@ from app import batching
 from app.batching import BatchingReader
 from app.exceptions import DatabaseUnavailable
 
-PATIENT = 60.0
+PATIENT = 10.0
 WHO = ContextVar("WHO", default="nobody")
 
 
@@ -178,7 +178,9 @@ async def test_a_read_that_is_cancelled_says_not_now_to_all_who_waited() -> None
         raise asyncio.CancelledError
 
     subject = BatchingReader[str, int](cancelled, statements=1, batch=10, deadline_seconds=PATIENT)
-    for task in await asked(subject, "a", "b"):
+    tasks = await asked(subject, "a", "b")
+    assert all(task.done() for task in tasks), "nobody waits for the deadline"
+    for task in tasks:
         with pytest.raises(DatabaseUnavailable):
             await task
 

@@ -31,7 +31,13 @@ class SessionCookie(APIKeyCookie):
 
     async def __call__(self, request: HTTPConnection) -> str | None:
         """Return its value, or None without one. Raises `InvalidRequest` for two of one name: one is somebody else's."""
-        pairs = [pair.strip() for header in request.headers.getlist("cookie") for pair in header.split(";")]
+        return self.find(request)
+
+    def find(self, request: HTTPConnection) -> str | None:
+        """Do the same at once."""
+        # Only what HTTP calls white space is none of the name: of U+00A0 a browser makes another name, which a
+        # neighbouring host may set without what the prefix demands.
+        pairs = [pair.strip(" \t") for header in request.headers.getlist("cookie") for pair in header.split(";")]
         values = [value for name, _, value in (pair.partition("=") for pair in pairs) if name == COOKIE_NAME]
         if len(values) > 1:
             raise InvalidRequest("The session cookie came more than once")
@@ -54,6 +60,15 @@ def session_cookie_header(value: str, *, max_age: int) -> str:
 
 EXPIRED_COOKIE = session_cookie_header("", max_age=0)
 """Takes the cookie from the browser, with the attributes that it was set with."""
+
+
+def check_keeps_cookie(request: Request) -> None:
+    """Raise `CrossSiteRequest` for a page whose browser would drop our cookie without a word: one of another site."""
+    if request.headers.get("sec-fetch-site") == "cross-site":
+        raise CrossSiteRequest(
+            "This page is of another site than this API, so the browser would not keep the cookie. Open both under one "
+            "site; in development, both as localhost"
+        )
 
 
 def check_same_site(request: Request, settings: Settings) -> None:

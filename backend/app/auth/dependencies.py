@@ -13,7 +13,7 @@ import structlog
 from fastapi import Depends, Query, Request, Response
 
 from app.auth.actor import CurrentUser
-from app.auth.credentials import EXPIRED_COOKIE, bearer_token, check_same_site, session_cookie
+from app.auth.credentials import EXPIRED_COOKIE, bearer_token, check_keeps_cookie, check_same_site, session_cookie
 from app.auth.handover import Handover
 from app.auth.passwords.pool import HashingPool
 from app.auth.transports import Transport
@@ -239,15 +239,16 @@ async def get_sign_in_context(
     runtime = get_runtime(request)
     if transport is Transport.BEARER:
         return SignInContext(rules=runtime.sign_in)
+    check_keeps_cookie(request)
     check_same_site(request, runtime.settings)
-    present = await session_cookie(request)
+    present = session_cookie.find(request)
     replaces = runtime.tokens.find_cookie(present) if present else None
     return SignInContext(rules=runtime.sign_in, transport=transport, replaces=replaces)
 
 
 async def get_handover(request: Request, response: Response) -> Handover:
     """Return what hands out a session, or takes it back."""
-    return Handover(response=response, tokens=get_runtime(request).tokens)
+    return Handover(request=request, response=response, tokens=get_runtime(request).tokens)
 
 
 async def get_settings(request: Request) -> Settings:

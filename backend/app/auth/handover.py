@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from fastapi import Response
+from fastapi import Request, Response
 
 from app.auth.actor import CurrentUser
-from app.auth.credentials import EXPIRED_COOKIE, session_cookie_header
+from app.auth.credentials import EXPIRED_COOKIE, session_cookie, session_cookie_header
+from app.auth.tokens import CookieReplacement
 from app.auth.transports import Transport
 from app.schemas.auth import AccessTokenResponse, CookieSessionResponse, TokenResponse
 from app.services.sessions.issue import Issued, IssuedAccess, IssuedCookie
@@ -17,6 +18,7 @@ from app.services.tokens import TokenIssuer
 class Handover:
     """What a route needs to hand out a session, or to take it back."""
 
+    request: Request
     response: Response
     tokens: TokenIssuer
 
@@ -34,12 +36,17 @@ class Handover:
         """Return a pair of tokens."""
         return TokenResponse.model_validate(await self.tokens.sign(issued))
 
+    def cookie_replacement(self, user: CurrentUser) -> CookieReplacement | None:
+        """Return the caller's cookie with the one that would take its place; None for a caller with tokens."""
+        value = session_cookie.find(self.request) if user.transport is Transport.COOKIE else None
+        return self.tokens.replacement_of(value) if value else None
+
     def take_back(self, user: CurrentUser, *, ended: UUID | None = None) -> None:
         """Take the cookie from the browser of somebody whose session is over. Tokens are the client's to forget.
 
-        `ended` is the session that is over, when it may be another one than this request's.
+        `ended` names a session, or a user whose sessions are over, when that need not be the caller's.
         """
-        if user.transport is Transport.COOKIE and ended in {None, user.session_id}:
+        if user.transport is Transport.COOKIE and ended in {None, user.session_id, user.id}:
             self.response.headers.append("Set-Cookie", EXPIRED_COOKIE)
 
     def _cookie_of(self, issued: IssuedCookie) -> CookieSessionResponse:

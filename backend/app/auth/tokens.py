@@ -12,7 +12,7 @@ import hashlib
 import hmac
 import secrets
 import struct
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -41,7 +41,7 @@ class RefreshToken:
 
     session_id: UUID
     counter: int
-    secret: bytes
+    secret: bytes = field(repr=False)
 
     @property
     def secret_digest(self) -> bytes:
@@ -62,7 +62,7 @@ class CookieToken:
     """What a session cookie carries."""
 
     session_id: UUID
-    secret: bytes
+    secret: bytes = field(repr=False)
 
     @property
     def secret_digest(self) -> bytes:
@@ -72,6 +72,21 @@ class CookieToken:
     def encode(self, key: bytes) -> str:
         """Return the value of the cookie: 114 characters."""
         return _write(COOKIE_PREFIX, _COOKIE_BODY.pack(self.session_id.bytes, self.secret), key)
+
+    def successor(self, key: bytes) -> "CookieToken":
+        """Return the cookie that takes this one's place: always the same, so that of two who ask nobody is left out.
+
+        It cannot be worked out without the key, nor from the key alone.
+        """
+        return replace(self, secret=_mac(b"successor" + self.session_id.bytes + self.secret, key))
+
+
+@dataclass(frozen=True, slots=True)
+class CookieReplacement:
+    """A cookie that somebody presented, and the one that takes its place."""
+
+    presented: CookieToken
+    successor: CookieToken
 
 
 def digest_of(secret: bytes) -> bytes:

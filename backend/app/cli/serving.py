@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import typer
 import uvicorn
+from uvicorn.supervisors import multiprocess
 
 try:
     import resource
@@ -31,6 +32,19 @@ _GRACEFUL_SECONDS = 20
 _WORKER_PATIENCE_SECONDS = 30
 
 
+class _Worker(multiprocess.Process):
+    """A server process whose death its supervisor notices at once.
+
+    The supervisor keeps its own copy of the worker's end of their pipe, so a question to a dead worker would wait for
+    the whole patience, and no other worker would be looked after meanwhile.
+    """
+
+    def start(self) -> None:
+        """Start the process, and leave its end of the pipe to it alone."""
+        super().start()
+        self.child_conn.close()
+
+
 def serve(
     host: str = typer.Option(None, help="Address to listen on; HOST otherwise."),
     port: int = typer.Option(None, help="Port to listen on; PORT otherwise."),
@@ -49,6 +63,7 @@ def serve(
     create_app(settings)  # Refuses here, once and clearly, rather than in every worker.
     typer.echo(asyncio.run(_welcome(settings)), err=True)
     _allow_many_connections()
+    multiprocess.Process = _Worker  # type: ignore[misc]  # The supervisor has no other place to name it.
     uvicorn.run(
         "app.main:create_app",
         factory=True,

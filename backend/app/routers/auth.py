@@ -44,7 +44,7 @@ from app.schemas.users import UserResponse
 from app.services import accounts, session_management
 from app.services.sessions.end import end_session, end_sessions_of
 from app.services.sessions.refresh import refresh_session
-from app.services.sign_in.again import prove_password_again
+from app.services.sign_in.again import PasswordProof, prove_password_again
 from app.services.sign_in.password import Credentials, sign_in_with_password
 
 router = APIRouter(prefix="/auth", tags=["auth"])
@@ -98,7 +98,8 @@ async def reauthenticate(
     body: ReauthenticateRequest, user: SignedIn, work: WorkDep, hashing: HashingDep, handover: HandoverDep
 ) -> AccessTokenResponse | CookieSessionResponse:
     """Prove once more who you are, within this session, for what asks for a fresh proof."""
-    return await handover.renew(await prove_password_again(work, hashing, user=user, password=body.password))
+    proof = PasswordProof(password=body.password, replacement=handover.cookie_replacement(user))
+    return await handover.renew(await prove_password_again(work, hashing, user=user, proof=proof))
 
 
 @router.post("/logout", status_code=status.HTTP_204_NO_CONTENT)

@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query, status
 
 from app.auth.actor import CurrentUser
-from app.auth.dependencies import ReaderDep, SignedIn, WorkDep, require
+from app.auth.dependencies import HandoverDep, ReaderDep, SignedIn, WorkDep, require
 from app.exceptions import LastAdministrator, NotFoundError
 from app.problems import problem_responses
 from app.routers.paging import SessionsAskedDep
@@ -64,7 +64,11 @@ async def list_sessions_of_user(
     "/{user_id}/sessions", status_code=status.HTTP_204_NO_CONTENT, responses=problem_responses(NotFoundError)
 )
 async def end_sessions_of_user(
-    user_id: UUID, user: Annotated[CurrentUser, Depends(require(users.WRITE))], work: WorkDep
+    user_id: UUID,
+    user: Annotated[CurrentUser, Depends(require(users.WRITE))],
+    work: WorkDep,
+    handover: HandoverDep,
 ) -> None:
     """Sign a user out everywhere, at once."""
     await session_management.end_all_of(work, actor=user, user_id=user_id)
+    handover.take_back(user, ended=user_id)

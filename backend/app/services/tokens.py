@@ -21,7 +21,14 @@ from app.auth.jwt import (
     sign_access_token,
 )
 from app.auth.keys import KeyRing, derive_key
-from app.auth.tokens import CookieToken, RefreshToken, TokenForged, decode_cookie_token, decode_refresh_token
+from app.auth.tokens import (
+    CookieReplacement,
+    CookieToken,
+    RefreshToken,
+    TokenForged,
+    decode_cookie_token,
+    decode_refresh_token,
+)
 from app.auth.verified import VerifiedTokens
 from app.config import API_PREFIX, Settings
 from app.exceptions import RefreshTokenInvalid, TokenExpired, TokenInvalid
@@ -126,6 +133,11 @@ class TokenIssuer:
             log.warning("session_cookie.rejected", reason="forged or malformed")
             raise TokenInvalid
         return cookie
+
+    def replacement_of(self, value: str) -> CookieReplacement:
+        """Return a session cookie with the one that takes its place. Raises `TokenInvalid` for a forged one."""
+        presented = self.read_cookie(value)
+        return CookieReplacement(presented=presented, successor=presented.successor(self._cookie_keys[0]))
 
     def find_cookie(self, text: str) -> CookieToken | None:
         """Return what a session cookie carries, or None for a forged one."""

@@ -16,7 +16,8 @@ from app.config import Settings
 from app.exceptions import SessionEnded, TokenInvalid
 from app.models import Session, SessionEvent, SessionEventKind, User
 from app.runtime import Runtime
-from tests.accounts import Accounts, Person
+from app.services.sessions.use import note_use
+from tests.accounts import CLIENT, Accounts, Person
 from tests.answers import problem_of
 from tests.contention import at_once, uncommitted
 from tests.instances import instance
@@ -195,6 +196,17 @@ async def test_of_fifty_requests_at_once_one_notes_the_session(
     assert {response.status_code for response in responses} == {200}
     assert sum(statement.startswith("UPDATE sessions") for statement in seen) <= 2
     assert await new_addresses(runtime, ada) == [ABROAD]
+
+
+async def test_a_session_that_another_worker_has_just_noted_is_left_alone(accounts: Accounts, runtime: Runtime) -> None:
+    """Both had read that it was time; the row decides."""
+    ada = await accounts.signed_in()
+    await let_it_be_noted(runtime, ada)
+    for address in (HOME, ABROAD):
+        async with runtime.database.begin(replace(CLIENT, address=address)) as work:
+            await note_use(work, session_id=session_id_of(ada), is_new_address=True)
+    assert (await find_session(runtime, session_id_of(ada))).last_address == HOME
+    assert await new_addresses(runtime, ada) == [HOME]
 
 
 async def test_an_ended_session_is_not_noted(app: FastAPI, accounts: Accounts, runtime: Runtime) -> None:

@@ -32,9 +32,11 @@ async def end_sessions_of(
 
 
 async def end_replaced_session(work: Work, *, cookie: CookieToken, cause: EndCause) -> bool:
-    """End the session of a cookie, if the cookie is its current one. Return whether it still lived."""
-    holder = (Session.id == cookie.session_id, Session.secret_digest == cookie.secret_digest)
-    return await _end(work, *holder, cause=cause, actor_id=None) > 0
+    """End the session of a cookie, if the cookie still counts. Return whether the session lived."""
+    grace_begins = work.now - work.settings.refresh_grace_ttl
+    is_former = (Session.former_secret_digest == cookie.secret_digest) & (Session.refreshed_at >= grace_begins)
+    counts = (Session.secret_digest == cookie.secret_digest) | is_former
+    return await _end(work, Session.id == cookie.session_id, counts, cause=cause, actor_id=None) > 0
 
 
 async def _end(work: Work, *which: ColumnElement[bool], cause: EndCause, actor_id: UUID | None) -> int:

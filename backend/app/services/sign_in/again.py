@@ -1,12 +1,14 @@
 """Proving once more who one is, within a session: what a route with `fresh(minutes=…)` asks for (RFC 9470)."""
 
+from dataclasses import dataclass, field
+
 import structlog
-from sqlalchemy import select, update
+from sqlalchemy import case, select, update
+from sqlalchemy.sql.elements import ColumnElement
 
 from app.auth.actor import CurrentUser
 from app.auth.passwords.pool import HashingPool
-from app.auth.tokens import new_cookie_token
-from app.auth.transports import Transport
+from app.auth.tokens import CookieReplacement
 from app.database import Work
 from app.exceptions import TokenInvalid
 from app.models import Session, SessionEventKind, User
@@ -18,41 +20,48 @@ from app.services.sessions.state import alive
 log = structlog.get_logger()
 
 
+@dataclass(frozen=True)
+class PasswordProof:
+    """A password that is typed again, and the cookie that the browser is to get for it, if it carries one."""
+
+    password: str = field(repr=False)
+    replacement: CookieReplacement | None
+
+
 async def prove_password_again(
-    work: Work, hashing: HashingPool, *, user: CurrentUser, password: str
+    work: Work, hashing: HashingPool, *, user: CurrentUser, proof: PasswordProof
 ) -> IssuedAccess | IssuedCookie:
     """Note a fresh proof in the caller's session, and return a credential that says so.
 
     A client with tokens gets a new access token and keeps its refresh token. A browser gets a new cookie; the old
-    one works for a short grace, without the fresh proof (OWASP ASVS 5.0, 7.2.4). Raises `WrongPassword`, and
-    `TokenInvalid` when the session has ended meanwhile.
+    one works for a short grace, without the fresh proof (OWASP ASVS 5.0, 7.2.4). Of several at once with one cookie
+    all get the same new one. Raises `WrongPassword`, and `TokenInvalid` when the session has ended meanwhile.
     """
-    stored = await verified_password_hash(work, hashing, user=user, password=password)
-    cookie = new_cookie_token(user.session_id) if user.transport is Transport.COOKIE else None
-    session = await _renew(work, user=user, stored=stored, secret_digest=cookie.secret_digest if cookie else None)
+    stored = await verified_password_hash(work, hashing, user=user, password=proof.password)
+    session = await _renew(work, user=user, stored=stored, replacement=proof.replacement)
     await record_event(work, session.id, kind=SessionEventKind.REAUTHENTICATED, detail=PASSWORD)
     log.info("session.reauthenticated", user_id=str(user.id), session_id=str(session.id))
-    if cookie:
-        return IssuedCookie(cookie=cookie, authenticated_at=work.now, expires_at=session.expires_at)
-    return IssuedAccess(claims=claims_of(work, session))
+    if proof.replacement is None:
+        return IssuedAccess(claims=claims_of(work, session))
+    cookie = proof.replacement.successor
+    return IssuedCookie(cookie=cookie, authenticated_at=work.now, expires_at=session.expires_at)
 
 
-async def _renew(work: Work, *, user: CurrentUser, stored: str, secret_digest: bytes | None) -> Session:
-    """Note the proof, and replace the cookie's secret if there is one, while session and password still stand."""
+async def _renew(work: Work, *, user: CurrentUser, stored: str, replacement: CookieReplacement | None) -> Session:
+    """Note the proof, and put the new cookie in the old one's place, while session and password still stand."""
     unchanged = select(User.id).where(User.id == user.id, User.password_hash == stored).exists()
-    replaced = (
-        {
-            "former_secret_digest": Session.secret_digest,
-            "secret_digest": secret_digest,
-            "refreshed_at": work.now,
-        }
-        if secret_digest
-        else {}
-    )
+    conditions = [Session.id == user.session_id, *alive(work.now), unchanged]
+    values: dict[str, object] = {
+        "authenticated_at": work.now,
+        "methods": " ".join(dict.fromkeys((*user.methods, PASSWORD))),
+    }
+    if replacement:
+        conditions.append(_counts(work, replacement))
+        values |= _replaced(work, replacement)
     statement = (
         update(Session)
-        .where(Session.id == user.session_id, *alive(work.now), unchanged)
-        .values(authenticated_at=work.now, methods=" ".join(dict.fromkeys((*user.methods, PASSWORD))), **replaced)
+        .where(*conditions)
+        .values(values)
         .returning(Session)
         .execution_options(synchronize_session=False)
     )
@@ -60,3 +69,24 @@ async def _renew(work: Work, *, user: CurrentUser, stored: str, secret_digest: b
     if session is None:
         raise TokenInvalid
     return session
+
+
+def _counts(work: Work, replacement: CookieReplacement) -> ColumnElement[bool]:
+    """The condition that a cookie may be replaced: it is the current one, or its replacement was made just now."""
+    presented, successor = replacement.presented.secret_digest, replacement.successor.secret_digest
+    was_just_replaced = (
+        (Session.former_secret_digest == presented)
+        & (Session.secret_digest == successor)
+        & (Session.refreshed_at >= work.now - work.settings.refresh_grace_ttl)
+    )
+    return (Session.secret_digest == presented) | was_just_replaced
+
+
+def _replaced(work: Work, replacement: CookieReplacement) -> dict[str, object]:
+    """What changes with the cookie; for whoever comes second with the same one, nothing."""
+    is_current = Session.secret_digest == replacement.presented.secret_digest
+    return {
+        "former_secret_digest": case((is_current, Session.secret_digest), else_=Session.former_secret_digest),
+        "secret_digest": case((is_current, replacement.successor.secret_digest), else_=Session.secret_digest),
+        "refreshed_at": case((is_current, work.now), else_=Session.refreshed_at),
+    }

@@ -1,6 +1,6 @@
 """Sign-in with a password. Whoever asks learns only whether it worked, whatever the reason."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID
 
 import structlog
@@ -23,7 +23,7 @@ class Credentials:
     """What somebody types who signs in with a password."""
 
     email: str
-    password: str
+    password: str = field(repr=False)
 
 
 @dataclass(frozen=True)
