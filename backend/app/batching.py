@@ -65,8 +65,10 @@ class BatchingReader(Generic[Key, Answer]):
             timer.cancel()
 
     async def close(self) -> None:
-        """Wait until nothing is under way any more."""
-        await asyncio.gather(*self._under_way, return_exceptions=True)
+        """Wait until every question has been answered."""
+        while self._under_way or self._waiting:
+            self._start()
+            await asyncio.gather(*self._under_way, return_exceptions=True)
 
     def _start(self) -> None:
         self._is_scheduled = False

@@ -82,7 +82,12 @@ class Settings(BaseSettings):
         SecretStr("sqlite:///ostiary.db"),
         description="`sqlite:///file.db` or `postgresql://user:password@host/name`; the driver is chosen here.",
     )
-    DATABASE_POOL_SIZE: int = Field(10, ge=1, le=200, description="Connections kept open by each worker.")
+    DATABASE_POOL_SIZE: int = Field(
+        10,
+        ge=1,
+        le=200,
+        description="Connections kept open by each worker, beside two of PostgreSQL that only ask who is calling.",
+    )
     DATABASE_TIMEOUT_SECONDS: float = Field(
         5.0, ge=0.1, le=60, description="How long one statement, or the wait for a connection, may take."
     )
@@ -113,6 +118,9 @@ class Settings(BaseSettings):
         7, ge=1, le=365, description="A session that is not refreshed for so long ends."
     )
     SESSION_MAX_DAYS: int = Field(30, ge=1, le=3650, description="A session ends after so long whatever happens.")
+    SESSION_HISTORY_DAYS: int = Field(
+        90, ge=1, le=3650, description="How long a session that is over is kept, with its story, and then deleted."
+    )
     REFRESH_GRACE_SECONDS: int = Field(
         30,
         ge=0,
@@ -192,8 +200,8 @@ class Settings(BaseSettings):
         url = base_url(value) if value else ""
         if url is None:
             raise ValueError("is not scheme, host and port alone. Write it like https://accounts.example.com")
-        if own and production and not url.startswith("https://"):
-            raise ValueError("is not https. Tokens and passwords need it in production")
+        if production and url and not (url.startswith("https://") or (not own and _is_local(url))):
+            raise ValueError("is not https. Tokens, cookies and passwords need it in production")
         return url
 
     @field_validator("DATABASE_URL")
@@ -250,7 +258,10 @@ class Settings(BaseSettings):
         origins = [origin if origin == "*" else base_url(origin) for origin in value]
         if None in origins:
             raise ValueError("holds an entry that is no origin. Write scheme, host and port: https://app.example.com")
-        return [origin for origin in origins if origin]
+        found = [origin for origin in origins if origin]
+        if production and not all(origin.startswith("https://") or _is_local(origin) for origin in found):
+            raise ValueError("holds an entry that is not https. Its pages may call this API with cookies")
+        return found
 
     @field_validator("ALLOWED_HOSTS")
     @classmethod
@@ -308,6 +319,11 @@ class Settings(BaseSettings):
         return timedelta(days=self.SESSION_MAX_DAYS)
 
     @property
+    def session_history(self) -> timedelta:
+        """How long a session that is over is kept."""
+        return timedelta(days=self.SESSION_HISTORY_DAYS)
+
+    @property
     def refresh_grace_ttl(self) -> timedelta:
         """How long a used refresh token still gets the same child."""
         return timedelta(seconds=self.REFRESH_GRACE_SECONDS)
@@ -342,6 +358,11 @@ class Settings(BaseSettings):
 
 def _comma_separated(secrets: SecretStr) -> list[str]:
     return [part.strip() for part in secrets.get_secret_value().split(",") if part.strip()]
+
+
+def _is_local(url: str) -> bool:
+    """Whether a URL never leaves the machine of whoever opens it: a developer's front end against a real server."""
+    return host_of(url) in LOCAL_HOSTS
 
 
 def _least_argon2_memory_kib(iterations: int) -> int:

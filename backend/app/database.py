@@ -30,8 +30,9 @@ Entity = TypeVar("Entity", bound="Base")
 SQLITE_READERS = 4
 IDENTIFYING_STATEMENTS = 2
 """How many statements ask at once who is calling, in each worker; each answers all who asked by then."""
-_AWAY_STATES = {"57014", "57P01", "57P02", "57P03", "53300", "55P03", "40P01", "40001"}
-"""PostgreSQL's "not now": statement time-out, shutting down, starting up, too many connections, locked, deadlock."""
+_AWAY_STATES = {"57014", "57P01", "57P02", "57P03", "53100", "53200", "53300", "55P03", "40P01", "40001", "25006"}
+"""PostgreSQL's "not now": statement time-out, shutting down, starting up, disk or memory full, too many connections,
+locked, deadlock, read-only since another server took over."""
 _CONTRADICTIONS = {"23503", "23505"}
 """PostgreSQL's foreign key and unique violations."""
 _UNSTORABLE_TEXT = "22021"
@@ -301,5 +302,5 @@ def _is_away(context: ExceptionContext) -> bool:
     if context.is_disconnect or isinstance(error, OSError | TimeoutError):
         return True
     if isinstance(error, sqlite3.OperationalError):
-        return any(word in str(error) for word in ("locked", "busy", "unable to open", "disk"))
+        return any(word in str(error) for word in ("locked", "busy", "unable to open", "disk", "readonly"))
     return getattr(error, "sqlstate", None) in _AWAY_STATES

@@ -13,6 +13,7 @@ from app.auth.passwords.policy import common_passwords
 from app.config import API_PREFIX, Settings
 from app.extensions import Extension, load_extensions
 from app.jobs.periodic import jobs_running
+from app.jobs.sessions import PURGE_SESSIONS
 from app.jobs.signing_keys import SIGNING_KEYS
 from app.logs import configure_logging
 from app.middleware.hosts import AllowedHosts
@@ -88,7 +89,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     common_passwords()
     device_parser()
     try:
-        async with jobs_running(runtime, [SIGNING_KEYS]):
+        async with jobs_running(runtime, [SIGNING_KEYS, PURGE_SESSIONS]):
             yield
     finally:
         await runtime.close()

@@ -10,6 +10,7 @@ from app.services.callers import Callers
 from app.services.key_store import KeyStore
 from app.services.sign_in.stages import SignInRules
 from app.services.tokens import TokenIssuer
+from app.uses import UseNotes
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class Runtime:
     keys: KeyStore
     tokens: TokenIssuer
     callers: Callers
+    uses: UseNotes
     sign_in: SignInRules
 
     @classmethod
@@ -37,6 +39,7 @@ class Runtime:
             keys=keys,
             tokens=TokenIssuer(settings, keys),
             callers=Callers(database, settings),
+            uses=UseNotes(database),
             sign_in=sign_in or SignInRules(),
         )
 
@@ -44,4 +47,6 @@ class Runtime:
         """Give back threads and connections."""
         self.hashing.close()
         await self.callers.close()
+        await self.uses.settle()
+        await self.keys.settle()
         await self.database.close()

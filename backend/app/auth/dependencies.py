@@ -4,7 +4,7 @@ Every route states who may call it: `SignedIn`, `require("a:permission")`, `fres
 that states nothing does not start.
 """
 
-import contextlib
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
@@ -35,7 +35,6 @@ from app.exceptions import (
 from app.runtime import Runtime
 from app.services.callers import Caller
 from app.services.sessions.issue import PASSWORD
-from app.services.sessions.use import note_use
 from app.services.sign_in.stages import SignInContext
 from app.services.tokens import TokenIssuer
 
@@ -76,17 +75,25 @@ class SignedInGuard(Guard):
         runtime, now = get_runtime(request), datetime.now(UTC)
         if token is not None and cookie is not None:
             raise InvalidRequest("An access token and a session cookie came together; send one of them")
-        if token is not None:
-            claims = await runtime.tokens.read_access(token, now=now)
-            caller = await runtime.callers.find_by_token(claims, now=now)
-        elif cookie is not None:
+        if cookie is not None:
             check_same_site(request, runtime.settings)
-            caller = await runtime.callers.find_by_cookie(runtime.tokens.read_cookie(cookie), now=now)
-        else:
-            raise NotAuthenticated
+        try:
+            # Keys may have to be read as well: nobody waits for both together longer than for one statement.
+            async with asyncio.timeout(runtime.settings.DATABASE_TIMEOUT_SECONDS):
+                caller = await _identify(runtime, token, cookie, now)
+        except TimeoutError as error:
+            raise DatabaseUnavailable from error
         structlog.contextvars.bind_contextvars(user_id=str(caller.user.id))
-        await _note_use(request, caller, now)
+        runtime.uses.note(caller, client_of(request), now=now)
         return caller.user
+
+
+async def _identify(runtime: Runtime, token: str | None, cookie: str | None, now: datetime) -> Caller:
+    if cookie is not None:
+        return await runtime.callers.find_by_cookie(runtime.tokens.read_cookie(cookie), now=now)
+    if token is not None:
+        return await runtime.callers.find_by_token(await runtime.tokens.read_access(token, now=now), now=now)
+    raise NotAuthenticated
 
 
 class LeavingGuard(SignedInGuard):
@@ -105,18 +112,6 @@ class LeavingGuard(SignedInGuard):
             if cookie is not None:
                 error.headers["Set-Cookie"] = EXPIRED_COOKIE
             raise
-
-
-async def _note_use(request: Request, caller: Caller, now: datetime) -> None:
-    """Note now and then that the session is used. Who reads is not refused because this cannot be written down."""
-    runtime, client = get_runtime(request), client_of(request)
-    with runtime.callers.noting(caller, now=now) as is_due:
-        if not is_due:
-            return
-        with contextlib.suppress(DatabaseUnavailable):
-            async with runtime.database.begin(client) as work:
-                is_new = client.address != caller.last_address
-                await note_use(work, session_id=caller.user.session_id, is_new_address=is_new)
 
 
 class PublicGuard(Guard):
@@ -179,6 +174,8 @@ class FreshGuard(Guard):
 
 def fresh(*, minutes: int) -> FreshGuard:
     """Return the guard of a sensitive act: `user: Annotated[CurrentUser, Depends(fresh(minutes=10))]` (RFC 9470)."""
+    if minutes < 1:
+        raise ValueError("nobody can prove anything within less than a minute")
     return FreshGuard(timedelta(minutes=minutes))
 
 

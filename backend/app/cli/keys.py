@@ -56,7 +56,7 @@ def rotate() -> None:
 def retire(kid: str = typer.Argument(..., help="The name of the key, as `ostiary keys list` prints it.")) -> None:
     """Destroy a key that may have leaked: every access token that it signed is void.
 
-    Each worker refuses them within five seconds; services that check tokens by themselves, when they next read the
+    Each worker refuses them within ten seconds; services that check tokens by themselves, when they next read the
     published keys. Sessions live on: clients refresh once. If it was the key that signs, a new one takes over at once.
     """
     settings = _settings()
@@ -68,7 +68,7 @@ def retire(kid: str = typer.Argument(..., help="The name of the key, as `ostiary
         await _in_one_transaction(database, lambda work: signing_keys.retire(work, kid=kid, spare=spare))
 
     _with_database(settings, run)
-    typer.echo(f"{kid} is retired. Within five seconds no worker takes what it signed.", err=True)
+    typer.echo(f"{kid} is retired. Within ten seconds no worker takes what it signed.", err=True)
 
 
 def _settings() -> Settings:

@@ -48,7 +48,8 @@ def _written(told: Explanation) -> str:
     for entry in told.timeline:
         who = f"by {entry.actor_id}" if entry.actor_id else ""
         origin = f"from {entry.client_address}" if entry.client_address else ""
-        parts = " ".join(part for part in (entry.detail, origin, who) if part)
+        times = f"{entry.count} time(s), this is the last" if entry.count else ""
+        parts = " ".join(part for part in (entry.detail, times, origin, who) if part)
         lines.append(f"  {entry.at:%Y-%m-%d %H:%M:%S}Z  {entry.event.value:<{width}}  {parts}".rstrip())
     lines.append(f"It has ended: {told.end_cause}." if told.end_cause else "It lives.")
     return "\n".join(lines)

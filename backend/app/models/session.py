@@ -47,7 +47,7 @@ class Session(Base):
     refreshed_at: Mapped[datetime]
     """When the current refresh token, or cookie, was made; its parent is honoured for a short grace after that."""
     idle_expires_at: Mapped[datetime]
-    expires_at: Mapped[datetime]
+    expires_at: Mapped[datetime] = mapped_column(index=True)
     ended_at: Mapped[datetime | None]
     end_cause: Mapped[str | None] = mapped_column(String(40))
     client_address: Mapped[str | None] = mapped_column(String(45))

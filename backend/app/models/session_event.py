@@ -12,15 +12,15 @@ from app.database import Base
 
 
 class SessionEventKind(StrEnum):
-    """The values are stable: clients and support read them."""
+    """The values are stable: clients and support read them. Of one moment's events, the earlier here comes first."""
 
     SIGNED_IN = "signed_in"
     SIGNED_IN_ELSEWHERE = "signed_in_elsewhere"
     REFRESHED = "refreshed"
     GRACE_USED = "grace_used"
-    REFRESH_TOKEN_REUSED = "refresh_token_reused"
     NEW_ADDRESS = "new_address"
     REAUTHENTICATED = "reauthenticated"
+    REFRESH_TOKEN_REUSED = "refresh_token_reused"
     ENDED = "ended"
 
 

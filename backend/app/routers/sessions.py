@@ -28,7 +28,7 @@ async def explain_session(session_id: UUID, user: SignedIn, read: ReaderDep) -> 
     """Tell what happened to a session, ended ones too: one of yours, or any if you may read users."""
     now = datetime.now(UTC)
     session = await session_management.get_session(read, actor=user, session_id=session_id)
-    timeline = await overview.tell_story(read, session=session, now=now)
+    timeline = await session_management.tell_story_of(read, actor=user, session=session, now=now)
     return SessionStoryResponse.of(session, timeline, current=user.session_id, now=now)
 
 

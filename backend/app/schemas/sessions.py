@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import Field
 
 from app.auth.transports import Transport
-from app.models import Session, SessionEventKind
+from app.models import EndCause, Session, SessionEventKind
 from app.schemas.base import ResponseModel
 from app.services.sessions.overview import SessionPage, TimelineEntry
 from app.services.sessions.state import end_cause_of, end_of
@@ -29,11 +29,12 @@ class SessionResponse(ResponseModel):
     idle_expires_at: datetime = Field(description="When it ends if it is not used.")
     expires_at: datetime = Field(description="When it ends whatever happens.")
     ended_at: datetime | None
-    end_cause: str | None = Field(description="Why it ended; null while it lives.", examples=["logout"])
+    end_cause: EndCause | None = Field(description="Why it ended; null while it lives.", examples=["logout"])
 
     @classmethod
     def of(cls, session: Session, *, current: UUID, now: datetime) -> Self:
         """Return a session as it is now: time ends one without a trace in its row."""
+        cause = end_cause_of(session, now)
         return cls(
             id=session.id,
             is_current=session.id == current,
@@ -48,7 +49,7 @@ class SessionResponse(ResponseModel):
             idle_expires_at=session.idle_expires_at,
             expires_at=session.expires_at,
             ended_at=end_of(session, now),
-            end_cause=end_cause_of(session, now),
+            end_cause=EndCause(cause) if cause else None,
         )
 
 
@@ -73,6 +74,7 @@ class TimelineEntryResponse(ResponseModel):
     detail: str | None = Field(description="What the event leaves open, such as the cause of an end.")
     client_address: str | None = Field(description="Where it came from.")
     actor_id: UUID | None = Field(description="Who did it, if it was not the session's owner.")
+    count: int | None = Field(description="How often, where the last time stands for all: refreshes.")
 
 
 class SessionStoryResponse(ResponseModel):

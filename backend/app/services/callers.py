@@ -5,8 +5,7 @@ request is answered by a read that began after it arrived (`docs/concepts/sessio
 """
 
 import hmac
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -25,7 +24,6 @@ from app.exceptions import SessionEnded, TokenInvalid
 from app.models import EndCause, RolePermission, Session, User
 from app.models.role import Role
 from app.services.sessions.state import end_cause_of
-from app.services.sessions.use import NOTED_EVERY
 
 LARGEST_BATCH = 200
 
@@ -61,7 +59,6 @@ def _callers(condition: ColumnElement[bool]) -> Select[Any]:
             Session.ended_at,
             Session.end_cause,
             Session.last_seen_at,
-            Session.last_address,
         )
         .join(Session, Session.user_id == User.id)
         .join(Role, Role.name == User.role_name)
@@ -79,11 +76,18 @@ _MANY_SQLITE = _callers(
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who is calling, and what the guard has to note about it."""
+    """Who is calling, and when their session was last noted as used."""
 
     user: CurrentUser
     last_seen_at: datetime
-    last_address: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Proof:
+    """When and how somebody proved who they are, as far as their very credential knows."""
+
+    at: datetime
+    methods: tuple[str, ...]
 
 
 class Callers:
@@ -96,7 +100,6 @@ class Callers:
         self._read = database.identify
         self._is_sqlite = database.is_sqlite
         self._grace = settings.refresh_grace_ttl
-        self._being_noted: set[UUID] = set()
         self._sessions = sessions or BatchingReader(
             self._find_many,
             statements=IDENTIFYING_STATEMENTS,
@@ -112,7 +115,7 @@ class Callers:
         row = await self._sessions.find(claims.session_id)
         if row is None or row.id != claims.subject or row.transport != Transport.BEARER:
             raise TokenInvalid
-        return _caller(row, now, authenticated_at=claims.authenticated_at)
+        return _caller(row, now, _Proof(claims.authenticated_at, claims.methods))
 
     async def find_by_cookie(self, cookie: CookieToken, *, now: datetime) -> Caller:
         """Return the caller behind a session cookie whose MAC has been checked.
@@ -124,25 +127,11 @@ class Callers:
         if row is None or row.transport != Transport.COOKIE:
             raise TokenInvalid
         if hmac.compare_digest(row.secret_digest, cookie.secret_digest):
-            return _caller(row, now, authenticated_at=row.authenticated_at)
+            return _caller(row, now, _Proof(row.authenticated_at, tuple(row.methods.split(" "))))
         is_former = hmac.compare_digest(row.former_secret_digest or b"", cookie.secret_digest)
         if not is_former or row.refreshed_at + self._grace < now:
             raise TokenInvalid
-        return _caller(row, now, authenticated_at=row.began_at)
-
-    @contextmanager
-    def noting(self, caller: Caller, *, now: datetime) -> Iterator[bool]:
-        """Whether it is time to note that the session is used, and nobody in this process is about to already."""
-        session_id = caller.user.session_id
-        is_due = caller.last_seen_at + NOTED_EVERY <= now and session_id not in self._being_noted
-        if not is_due:
-            yield False
-            return
-        self._being_noted.add(session_id)
-        try:
-            yield True
-        finally:
-            self._being_noted.discard(session_id)
+        return _caller(row, now, _Proof(row.began_at, tuple(row.methods.split(" ")[:1])))
 
     async def close(self) -> None:
         """Wait until nothing is under way any more."""
@@ -170,10 +159,10 @@ async def reread_current_user(work: Work, *, user: CurrentUser) -> CurrentUser:
     row = (await work.db.execute(_ONE, {"session_id": user.session_id})).first()
     if row is None:
         raise TokenInvalid
-    return _caller(row, work.now, authenticated_at=user.authenticated_at).user
+    return _caller(row, work.now, _Proof(user.authenticated_at, user.methods)).user
 
 
-def _caller(row: Row[Any], now: datetime, *, authenticated_at: datetime) -> Caller:
+def _caller(row: Row[Any], now: datetime, proof: _Proof) -> Caller:
     if cause := end_cause_of(row, now) or (None if row.is_active else EndCause.USER_DISABLED.value):
         raise SessionEnded(cause)
     user = CurrentUser(
@@ -187,8 +176,8 @@ def _caller(row: Row[Any], now: datetime, *, authenticated_at: datetime) -> Call
         created_at=row.created_at,
         session_id=row.session_id,
         transport=Transport(row.transport),
-        authenticated_at=authenticated_at,
-        methods=tuple(row.methods.split(" ")),
+        authenticated_at=proof.at,
+        methods=proof.methods,
         has_password=row.has_password,
     )
-    return Caller(user=user, last_seen_at=row.last_seen_at, last_address=row.last_address)
+    return Caller(user=user, last_seen_at=row.last_seen_at)

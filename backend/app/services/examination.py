@@ -90,8 +90,6 @@ def _settings(settings: Settings) -> Iterator[Finding]:
         yield Finding("advice", "DOCS_ENABLED: the API document is public. Switch it off unless you mean it", "V13.4.5")
     if database_is_embedded(settings):
         yield Finding("advice", "DATABASE_URL is SQLite: one machine, one writer. PostgreSQL is meant for production")
-    if settings.FRONTEND_URL.startswith("http://"):
-        yield Finding("fault", "FRONTEND_URL is not https: its origin may call this API in clear", "V3.4.2")
     if settings.PASSWORD_MIN_LENGTH < ADVISED_PASSWORD_LENGTH:
         yield Finding(
             "advice",

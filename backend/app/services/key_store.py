@@ -106,12 +106,18 @@ class KeyStore:
         """
         if self._reading is None and self._clock() - self._tried_at <= PAUSE_SECONDS:
             return
-        if self._reading is not None and self._at(now).ring:
+        is_usable = self._at(now).ring is not None and self._clock() - self._loaded_at <= 2 * OLDEST_SECONDS
+        if self._reading is not None and is_usable:
             return
         try:
             await asyncio.shield(self._reading or self._begin_reading())
         except DatabaseUnavailable:
             log.warning("signing_keys.not_read", loaded=self._loaded_at > -math.inf)
+
+    async def settle(self) -> None:
+        """Wait until nothing is being read any more."""
+        if self._reading is not None:
+            await asyncio.gather(self._reading, return_exceptions=True)
 
     def _begin_reading(self) -> "asyncio.Task[None]":
         """Read in a task of its own: a request that hangs up harms none of those that wait for the same answer."""

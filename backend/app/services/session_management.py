@@ -1,5 +1,7 @@
 """What people do with their own sessions, and those who administer with the sessions of others."""
 
+from dataclasses import replace
+from datetime import datetime
 from uuid import UUID
 
 from app.auth.actor import CurrentUser
@@ -9,18 +11,34 @@ from app.models import EndCause, Session
 from app.services import users
 from app.services.callers import reread_current_user
 from app.services.sessions.end import end_session, end_sessions_of
-from app.services.sessions.overview import SessionPage, SessionsAsked, find_session, list_sessions
+from app.services.sessions.overview import (
+    SessionPage,
+    SessionsAsked,
+    TimelineEntry,
+    find_session,
+    list_sessions,
+    tell_story,
+)
 
 
 async def get_session(read: Reader, *, actor: CurrentUser, session_id: UUID) -> Session:
-    """Return a session that the caller may see: one of theirs, or anybody's with `users:read`.
+    """Return a session that the caller may see: one of theirs, or anybody's with `users:read` or `users:write`.
 
     Raises `NotFoundError` for everything else, there or not, so that ids cannot be probed.
     """
     session = await find_session(read, session_id)
-    if session is None or (session.user_id != actor.id and not actor.may(users.READ)):
+    may_see_others = actor.may(users.READ) or actor.may(users.WRITE)
+    if session is None or (session.user_id != actor.id and not may_see_others):
         raise NotFoundError("Session")
     return session
+
+
+async def tell_story_of(read: Reader, *, actor: CurrentUser, session: Session, now: datetime) -> list[TimelineEntry]:
+    """Return what happened to a session. Where an administrator was when they ended it is no business of its owner's."""
+    story = await tell_story(read, session=session, now=now)
+    if actor.may(users.READ):
+        return story
+    return [replace(entry, client_address=None) if entry.actor_id else entry for entry in story]
 
 
 async def list_sessions_of(read: Reader, *, actor: CurrentUser, user_id: UUID, asked: SessionsAsked) -> SessionPage:

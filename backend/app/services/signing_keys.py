@@ -139,7 +139,7 @@ async def rotate(work: Work, *, pair: SigningKey) -> ListedKey:
 
 
 async def retire(work: Work, *, kid: str, spare: SigningKey | None) -> ListedKey:
-    """Destroy the private half of a key: what it signed counts no more, on other workers within five seconds.
+    """Destroy the private half of a key: what it signed counts no more, on other workers within ten seconds.
 
     When it was the one that signs, `spare` takes over at once, in the same transaction. Retiring a retired key changes
     nothing. Raises `NotFoundError` for a key that is not there.

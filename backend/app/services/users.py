@@ -100,16 +100,11 @@ async def get_target(work: Work, *, actor: CurrentUser, user_id: UUID) -> User:
 
     Raises `NotFoundError`, or `PermissionDenied` when they rank above the caller.
     """
-    statement = (
-        select(User, Role.rank)
-        .join(Role, Role.name == User.role_name)
-        .where(User.id == user_id)
-        .with_for_update(of=User)
-    )
-    found = (await work.db.execute(statement)).first()
-    if found is None:
+    user = (await work.db.execute(select(User).where(User.id == user_id).with_for_update())).scalar_one_or_none()
+    if user is None:
         raise NotFoundError("User")
-    user, rank = found
+    # A statement of its own, after the lock: joined to the first it would see the role from before the wait.
+    rank = (await work.db.execute(select(Role.rank).where(Role.name == user.role_name))).scalar_one()
     if rank > actor.role_rank:
         raise PermissionDenied("This user has a higher role than yours")
     return user

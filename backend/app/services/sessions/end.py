@@ -3,14 +3,13 @@
 from uuid import UUID
 
 import structlog
-from sqlalchemy import update
+from sqlalchemy import case, update
 from sqlalchemy.sql.elements import ColumnElement
 
 from app.auth.tokens import CookieToken
 from app.database import Work
 from app.models import EndCause, Session, SessionEventKind
 from app.services.sessions.events import record_event
-from app.services.sessions.state import unended
 
 log = structlog.get_logger()
 
@@ -40,14 +39,25 @@ async def end_replaced_session(work: Work, *, cookie: CookieToken, cause: EndCau
 
 
 async def _end(work: Work, *which: ColumnElement[bool], cause: EndCause, actor_id: UUID | None) -> int:
+    """End sessions for good, those that time has ended already as well: none of them can be prolonged afterwards.
+
+    Such a one keeps time as its cause. Return how many lived.
+    """
+    idle = (Session.idle_expires_at <= work.now) & (Session.idle_expires_at < Session.expires_at)
+    absolute = Session.expires_at <= work.now
     statement = (
         update(Session)
-        .where(*which, *unended(work.now))
-        .values(ended_at=work.now, end_cause=cause.value)
-        .returning(Session.id)
+        .where(*which, Session.ended_at.is_(None))
+        .values(
+            ended_at=case((idle, Session.idle_expires_at), (absolute, Session.expires_at), else_=work.now),
+            end_cause=case(
+                (idle, EndCause.IDLE_TIMEOUT.value), (absolute, EndCause.ABSOLUTE_TIMEOUT.value), else_=cause.value
+            ),
+        )
+        .returning(Session.id, Session.end_cause)
         .execution_options(synchronize_session=False)
     )
-    ended = (await work.db.execute(statement)).scalars().all()
+    ended = [row.id for row in await work.db.execute(statement) if row.end_cause == cause]
     await record_event(work, *ended, kind=SessionEventKind.ENDED, detail=cause.value, actor_id=actor_id)
     for session_id in ended:
         log.info("session.ended", session_id=str(session_id), cause=cause.value)

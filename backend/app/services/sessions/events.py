@@ -2,11 +2,14 @@
 
 from uuid import UUID
 
-from sqlalchemy import insert, select
+from sqlalchemy import case, func, insert, select
 
 from app.auth.identifiers import new_id
 from app.database import Work
 from app.models import SessionEvent, SessionEventKind
+
+MOST_HABITS = 50
+"""Events of one kind that a session keeps."""
 
 
 async def record_event(
@@ -18,12 +21,17 @@ async def record_event(
         await work.db.execute(insert(SessionEvent), rows)
 
 
-async def record_event_once(work: Work, session_id: UUID, *, kind: SessionEventKind, detail: str | None) -> None:
-    """Add an event unless the session has one of this kind with this detail: what a client repeats fills no table."""
-    seen = select(SessionEvent.id).where(
-        SessionEvent.session_id == session_id, SessionEvent.kind == kind.value, SessionEvent.detail == detail
-    )
-    if (await work.db.execute(seen.limit(1))).first() is None:
+async def record_habit(
+    work: Work, session_id: UUID, *, kind: SessionEventKind, detail: str | None = None, once_per_address: bool
+) -> None:
+    """Add an event that a client can cause as often as it likes, so seldom that it fills no table.
+
+    Of each kind a session has at most `MOST_HABITS`; with `once_per_address`, one for each address.
+    """
+    of_kind = (SessionEvent.session_id == session_id, SessionEvent.kind == kind.value)
+    from_here = func.count(case((SessionEvent.client_address.is_not_distinct_from(work.client.address), 1)))
+    seen = (await work.db.execute(select(func.count(), from_here).where(*of_kind))).one()
+    if seen[0] < MOST_HABITS and not (once_per_address and seen[1]):
         await record_event(work, session_id, kind=kind, detail=detail)
 
 

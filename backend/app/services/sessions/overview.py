@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import select
 
 from app.database import Reader
-from app.models import Session, SessionEvent, SessionEventKind
+from app.models import EndCause, Session, SessionEvent, SessionEventKind
 from app.services.cursors import decode_cursor, encode_cursor
 from app.services.sessions.state import end_cause_of, end_of, unended
 
@@ -40,9 +40,11 @@ class TimelineEntry:
 
     at: datetime
     event: SessionEventKind
-    detail: str | None
-    client_address: str | None
-    actor_id: UUID | None
+    detail: str | None = None
+    client_address: str | None = None
+    actor_id: UUID | None = None
+    count: int | None = None
+    """How often, of what is told once: the last refresh stands for all."""
 
 
 async def list_sessions(read: Reader, *, user_id: UUID, asked: SessionsAsked) -> SessionPage:
@@ -72,8 +74,12 @@ async def tell_story(read: Reader, *, session: Session, now: datetime) -> list[T
     """Return what happened to a session, in its order; of a very long story the newest part."""
     statement = select(SessionEvent).where(SessionEvent.session_id == session.id)
     events = await read.entities(statement.order_by(SessionEvent.id.desc()).limit(LONGEST_STORY))
-    entries = [*_from_row(session, now), *map(_from_event, events)]
-    return sorted(entries, key=lambda entry: entry.at)
+    return sorted((*_from_row(session, now), *map(_from_event, events)), key=_place)
+
+
+def _place(entry: TimelineEntry) -> tuple[datetime, int]:
+    """Of what happened at one moment the cause comes before what it led to."""
+    return entry.at, list(SessionEventKind).index(entry.event)
 
 
 def _from_event(event: SessionEvent) -> TimelineEntry:
@@ -88,12 +94,10 @@ def _from_event(event: SessionEvent) -> TimelineEntry:
 
 def _from_row(session: Session, now: datetime) -> Iterator[TimelineEntry]:
     """What the session's own row says: its beginning, its refreshes, and an end that only time brought."""
-    how = f"{session.transport}: {session.methods}"
-    yield TimelineEntry(session.created_at, SessionEventKind.SIGNED_IN, how, session.client_address, None)
+    yield TimelineEntry(session.created_at, SessionEventKind.SIGNED_IN, session.methods, session.client_address)
     if session.counter:
-        times = "once" if session.counter == 1 else f"{session.counter} times"
-        detail = f"{times} so far; this is the last"
-        yield TimelineEntry(session.refreshed_at, SessionEventKind.REFRESHED, detail, session.last_address, None)
+        yield TimelineEntry(session.refreshed_at, SessionEventKind.REFRESHED, count=session.counter)
+    cause = end_cause_of(session, now)
     ended_at = end_of(session, now)
-    if ended_at is not None and session.ended_at is None:
-        yield TimelineEntry(ended_at, SessionEventKind.ENDED, end_cause_of(session, now), None, None)
+    if ended_at is not None and cause in {EndCause.IDLE_TIMEOUT, EndCause.ABSOLUTE_TIMEOUT}:
+        yield TimelineEntry(ended_at, SessionEventKind.ENDED, cause)

@@ -9,7 +9,7 @@ from app.auth.transports import Transport
 from app.database import Work
 from app.exceptions import RefreshTokenInvalid, SessionEnded
 from app.models import EndCause, Session, SessionEventKind
-from app.services.sessions.events import record_event, record_event_once
+from app.services.sessions.events import record_event, record_habit
 from app.services.sessions.issue import Issued, claims_of
 from app.services.sessions.state import alive, end_cause_of
 
@@ -29,9 +29,10 @@ async def refresh_session(work: Work, *, presented: RefreshToken) -> Issued:
     if session.ended_at is not None:
         await _record_reuse(work, session, presented)
         raise SessionEnded(str(session.end_cause))
-    if session.counter != presented.counter + 1 or session.refreshed_at != work.now:
-        count = str(presented.counter)
-        await record_event_once(work, session.id, kind=SessionEventKind.GRACE_USED, detail=count)
+    if session.refreshed_at != work.now:
+        await record_habit(work, session.id, kind=SessionEventKind.GRACE_USED, once_per_address=True)
+    if session.client_address != work.client.address:
+        await record_habit(work, session.id, kind=SessionEventKind.NEW_ADDRESS, once_per_address=True)
     log.info("session.refreshed", user_id=str(session.user_id), session_id=str(session.id), counter=session.counter)
     return Issued(claims=claims_of(work, session), refresh=presented.at(session.counter))
 

@@ -14,11 +14,10 @@ def end_cause_of(session: Session | Row[Any], now: datetime) -> str | None:
     """Return why a session has ended by now, or None while it lives. Time ends a session without a write."""
     if session.ended_at is not None:
         return str(session.end_cause)
-    if session.expires_at <= now:
-        return EndCause.ABSOLUTE_TIMEOUT.value
-    if session.idle_expires_at <= now:
-        return EndCause.IDLE_TIMEOUT.value
-    return None
+    if min(session.idle_expires_at, session.expires_at) > now:
+        return None
+    idle = session.idle_expires_at < session.expires_at
+    return (EndCause.IDLE_TIMEOUT if idle else EndCause.ABSOLUTE_TIMEOUT).value
 
 
 def end_of(session: Session, now: datetime) -> datetime | None:

@@ -8,13 +8,13 @@ from sqlalchemy import case, update
 from app.auth.transports import Transport
 from app.database import Work
 from app.models import Session, SessionEventKind
-from app.services.sessions.events import record_event_once
+from app.services.sessions.events import record_habit
 from app.services.sessions.state import unended
 
 NOTED_EVERY = timedelta(minutes=5)
 
 
-async def note_use(work: Work, *, session_id: UUID, is_new_address: bool) -> None:
+async def note_use(work: Work, *, session_id: UUID) -> None:
     """Move on when a session was last seen and, for a cookie, which nobody refreshes, when idleness ends it.
 
     Of many requests at once one does, and records an address that this session has not come from before.
@@ -32,9 +32,9 @@ async def note_use(work: Work, *, session_id: UUID, is_new_address: bool) -> Non
                 else_=Session.expires_at,
             ),
         )
-        .returning(Session.id)
+        .returning(Session.client_address)
         .execution_options(synchronize_session=False)
     )
     noted = (await work.db.execute(statement)).first()
-    if noted and is_new_address:
-        await record_event_once(work, session_id, kind=SessionEventKind.NEW_ADDRESS, detail=work.client.address)
+    if noted and noted.client_address != work.client.address:
+        await record_habit(work, session_id, kind=SessionEventKind.NEW_ADDRESS, once_per_address=True)

@@ -1,6 +1,6 @@
 """Proving once more who one is, within a session: what a route with `fresh(minutes=…)` asks for (RFC 9470)."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import structlog
 from sqlalchemy import case, select, update
@@ -10,10 +10,11 @@ from app.auth.actor import CurrentUser
 from app.auth.passwords.pool import HashingPool
 from app.auth.tokens import CookieReplacement
 from app.database import Work
-from app.exceptions import TokenInvalid
+from app.exceptions import WrongPassword
 from app.models import Session, SessionEventKind, User
 from app.services.accounts import verified_password_hash
-from app.services.sessions.events import record_event
+from app.services.callers import reread_current_user
+from app.services.sessions.events import record_habit
 from app.services.sessions.issue import PASSWORD, IssuedAccess, IssuedCookie, claims_of
 from app.services.sessions.state import alive
 
@@ -35,28 +36,34 @@ async def prove_password_again(
 
     A client with tokens gets a new access token and keeps its refresh token. A browser gets a new cookie; the old
     one works for a short grace, without the fresh proof (OWASP ASVS 5.0, 7.2.4). Of several at once with one cookie
-    all get the same new one. Raises `WrongPassword`, and `TokenInvalid` when the session has ended meanwhile.
+    all get the same new one. The session itself learns of no proof that a client with tokens gives: it stands in
+    the new access token alone, so that somebody with a copied refresh token does not profit from it. Raises
+    `WrongPassword`, also when it was changed meanwhile, and `SessionEnded`.
     """
     stored = await verified_password_hash(work, hashing, user=user, password=proof.password)
     session = await _renew(work, user=user, stored=stored, replacement=proof.replacement)
-    await record_event(work, session.id, kind=SessionEventKind.REAUTHENTICATED, detail=PASSWORD)
+    if session is None:
+        await reread_current_user(work, user=user)  # Says so when the session has ended.
+        raise WrongPassword
+    await record_habit(work, session.id, kind=SessionEventKind.REAUTHENTICATED, detail=PASSWORD, once_per_address=False)
     log.info("session.reauthenticated", user_id=str(user.id), session_id=str(session.id))
     if proof.replacement is None:
-        return IssuedAccess(claims=claims_of(work, session))
+        claims = replace(claims_of(work, session), authenticated_at=work.now, methods=_with_password(user))
+        return IssuedAccess(claims=claims)
     cookie = proof.replacement.successor
     return IssuedCookie(cookie=cookie, authenticated_at=work.now, expires_at=session.expires_at)
 
 
-async def _renew(work: Work, *, user: CurrentUser, stored: str, replacement: CookieReplacement | None) -> Session:
-    """Note the proof, and put the new cookie in the old one's place, while session and password still stand."""
+async def _renew(
+    work: Work, *, user: CurrentUser, stored: str, replacement: CookieReplacement | None
+) -> Session | None:
+    """Return the session, if it and the password still stand, with the new cookie in the old one's place."""
     unchanged = select(User.id).where(User.id == user.id, User.password_hash == stored).exists()
     conditions = [Session.id == user.session_id, *alive(work.now), unchanged]
-    values: dict[str, object] = {
-        "authenticated_at": work.now,
-        "methods": " ".join(dict.fromkeys((*user.methods, PASSWORD))),
-    }
+    values: dict[str, object] = {"last_seen_at": work.now}
     if replacement:
         conditions.append(_counts(work, replacement))
+        values |= {"authenticated_at": work.now, "methods": " ".join(_with_password(user))}
         values |= _replaced(work, replacement)
     statement = (
         update(Session)
@@ -65,10 +72,11 @@ async def _renew(work: Work, *, user: CurrentUser, stored: str, replacement: Coo
         .returning(Session)
         .execution_options(synchronize_session=False)
     )
-    session = (await work.db.execute(statement)).scalar_one_or_none()
-    if session is None:
-        raise TokenInvalid
-    return session
+    return (await work.db.execute(statement)).scalar_one_or_none()
+
+
+def _with_password(user: CurrentUser) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*user.methods, PASSWORD)))
 
 
 def _counts(work: Work, replacement: CookieReplacement) -> ColumnElement[bool]:

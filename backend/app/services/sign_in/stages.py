@@ -12,6 +12,7 @@ from uuid import UUID
 from app.auth.tokens import CookieToken
 from app.auth.transports import Transport
 from app.database import Work
+from app.exceptions import Refusal
 from app.models import EndCause, Session
 from app.services.sessions.end import end_replaced_session
 from app.services.sessions.issue import Issued, IssuedCookie, begin_session
@@ -73,5 +74,13 @@ async def complete(work: Work, context: SignInContext, attempt: Attempt) -> Issu
         await end_replaced_session(work, cookie=context.replaces, cause=EndCause.SIGNED_IN_AGAIN)
     if begun.news:
         for observer in context.rules.observers:
-            await observer(work, SignInElsewhere(session=begun.session, news=begun.news))
+            await _tell(observer, work, SignInElsewhere(session=begun.session, news=begun.news))
     return begun.issued
+
+
+async def _tell(observer: Observer, work: Work, elsewhere: SignInElsewhere) -> None:
+    """Tell an observer. It cannot refuse: a `Refusal` would commit a session that nobody was given."""
+    try:
+        await observer(work, elsewhere)
+    except Refusal as error:
+        raise TypeError("a sign-in observer raised a Refusal; only a gate can refuse") from error
