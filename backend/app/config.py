@@ -6,23 +6,19 @@ message that lists every finding and its remedy. Nothing here is read at import:
 
 import os
 import re
-from collections.abc import Iterable
 from datetime import timedelta
-from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
-from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
-    EnvSettingsSource,
     NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
 
 from app.plausibility import base_url, database_url_problem, host_of, secret_problem
+from app.secret_files import SecretFileSource, unreadable_files
 
 CommaSeparated = Annotated[list[str], NoDecode]
 """A list that is written `a,b,c` in the environment."""
@@ -39,16 +35,6 @@ class ConfigurationError(Exception):
         self.findings = findings
         lines = "\n".join(f"  - {finding}" for finding in findings)
         super().__init__(f"Ostiary cannot start: {len(findings)} finding(s) in the settings.\n{lines}")
-
-
-class SecretFileSource(EnvSettingsSource):
-    """Reads `NAME_FILE`, a path whose content is the value of NAME, as container platforms hand secrets over."""
-
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        """Return the content of the file that `NAME_FILE` names, without its last line break."""
-        path = _environment().get(f"{field_name}_FILE")
-        content = _content(path) if path else None
-        return content.rstrip("\r\n") if content is not None else None, field_name, False
 
 
 class Settings(BaseSettings):
@@ -345,7 +331,7 @@ class Settings(BaseSettings):
 
         Raises `ConfigurationError` with every finding; its text repeats no value, so that no secret reaches a log.
         """
-        unreadable = _unreadable_files(cls.model_fields)
+        unreadable = unreadable_files(cls.model_fields)
         try:
             settings = cls(**values)  # type: ignore[arg-type]  # pydantic checks what mypy cannot
         except ValidationError as error:
@@ -368,30 +354,6 @@ def _is_local(url: str) -> bool:
 def _least_argon2_memory_kib(iterations: int) -> int:
     """OWASP's password storage sheet: equal strength from 46 MiB with one pass to 7 MiB with five."""
     return {1: 47104, 2: 19456, 3: 12288, 4: 9216}.get(iterations, 7168)
-
-
-def _environment() -> dict[str, str | None]:
-    """Return what `.env` and the environment say together; the environment wins."""
-    return {**dotenv_values(".env"), **os.environ}
-
-
-def _content(path: str) -> str | None:
-    """Return what stands in a file, or None when it cannot be read as text."""
-    try:
-        return Path(path).read_text(encoding="utf-8")
-    except (OSError, ValueError):
-        return None
-
-
-def _unreadable_files(names: Iterable[str]) -> dict[str, str]:
-    """Return a finding for each setting whose `NAME_FILE` names a file that cannot be read."""
-    environment = _environment()
-    paths = {name: environment.get(f"{name}_FILE") for name in names}
-    return {
-        name: f"{name}_FILE: cannot be read as text. Name a file that this user may read"
-        for name, path in paths.items()
-        if path and name not in os.environ and _content(path) is None
-    }
 
 
 def _finding(details: Any) -> str:

@@ -106,12 +106,6 @@ def sign_access_token(claims: AccessClaims, *, ring: KeyRing, issuer: str, audie
     return sign_token(payload, kind=TokenKind.ACCESS, key=ring.current)
 
 
-def read_access_token(token: str, *, ring: KeyRing, issuer: str, audience: str, now: datetime) -> AccessClaims:
-    """Return what one of our access tokens says. Raises like `read_token`."""
-    use = TokenUse(kind=TokenKind.ACCESS, issuer=issuer, audience=audience)
-    return access_claims(read_token(token, use=use, ring=ring, now=now))
-
-
 def access_claims(token: Token) -> AccessClaims:
     """Return what a checked access token says. Raises `TokenRejected` for a claim that is missing or of a wrong type."""
     _text(token.payload, "client_id")

@@ -2,7 +2,7 @@
 
 import base64
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -46,19 +46,6 @@ def symmetric_key(secret: str) -> SigningKey:
     material = derive_key(secret, "access-token/HS256")
     kid = base64.urlsafe_b64encode(hashlib.sha256(b"kid" + material).digest()[:9]).decode()
     return SigningKey(kid=kid, algorithm="HS256", key=OctKey.import_key(material))
-
-
-def symmetric_key_ring(secret: str, *former: str) -> KeyRing:
-    """Return the ring of an installation whose access tokens are read by this service alone (HS256).
-
-    Tokens that were signed under a former secret are still read.
-    """
-    return ring_of([symmetric_key(each) for each in (secret, *former)])
-
-
-def ring_of(keys: Sequence[SigningKey]) -> KeyRing:
-    """Return the ring in which the first of these keys signs, and all of them count."""
-    return KeyRing(current=keys[0], accepted={key.kid: key for key in keys})
 
 
 def generate_key_pair(algorithm: str) -> SigningKey:

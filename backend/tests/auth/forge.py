@@ -3,19 +3,31 @@
 import base64
 import hmac
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from app.auth.identifiers import new_id
-from app.auth.jwt import AccessClaims, TokenRejected, read_access_token
-from app.auth.keys import KeyRing, derive_key, symmetric_key_ring
+from app.auth.jwt import AccessClaims, TokenKind, TokenRejected, TokenUse, access_claims, read_token
+from app.auth.keys import KeyRing, SigningKey, derive_key, symmetric_key
 
 SERVER_SECRET = "vT4kQ9zXw2Lr8Nf6Hb1Yp7Md3Gs5Jc0Ae-UoIiPyRtEw"
 ISSUER = "https://accounts.example.com"
 AUDIENCE = "https://accounts.example.com/api/v1"
+USE = TokenUse(kind=TokenKind.ACCESS, issuer=ISSUER, audience=AUDIENCE)
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 SECONDS = int(NOW.timestamp())
+
+
+def ring_of(keys: Sequence[SigningKey]) -> KeyRing:
+    """Return the ring in which the first of these keys signs, and all of them count."""
+    return KeyRing(current=keys[0], accepted={key.kid: key for key in keys})
+
+
+def symmetric_key_ring(secret: str, *former: str) -> KeyRing:
+    """Return the ring of HS256 under a server secret, in which tokens of former secrets are still read."""
+    return ring_of([symmetric_key(each) for each in (secret, *former)])
+
 
 RING = symmetric_key_ring(SERVER_SECRET)
 MATERIAL = derive_key(SERVER_SECRET, "access-token/HS256")
@@ -63,7 +75,8 @@ def with_claim(name: str, raw_json: str) -> str:
 
 
 def read(token: str, *, now: datetime = NOW, ring: KeyRing = RING) -> AccessClaims:
-    return read_access_token(token, ring=ring, issuer=ISSUER, audience=AUDIENCE, now=now)
+    """Return what an access token says, as the application reads it."""
+    return access_claims(read_token(token, use=USE, ring=ring, now=now))
 
 
 def is_accepted(token: str, *, now: datetime = NOW, ring: KeyRing = RING) -> bool:

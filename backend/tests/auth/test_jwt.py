@@ -10,7 +10,7 @@ import pytest
 from app.auth.assurance import authentication_level
 from app.auth.identifiers import new_id
 from app.auth.jwt import LEEWAY, AccessClaims, TokenOutOfDate, TokenRejected, sign_access_token
-from app.auth.keys import derive_key, symmetric_key_ring
+from app.auth.keys import derive_key
 from app.auth.tokens import first_refresh_token
 from tests.auth.forge import (
     AUDIENCE,
@@ -25,6 +25,7 @@ from tests.auth.forge import (
     is_accepted,
     read,
     signed,
+    symmetric_key_ring,
     with_claim,
 )
 

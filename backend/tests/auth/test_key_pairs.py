@@ -21,10 +21,9 @@ from app.auth.keys import (
     key_pair,
     private_half,
     public_jwk,
-    ring_of,
     symmetric_key,
 )
-from tests.auth.forge import CLAIMS, HEADER, RING, SERVER_SECRET, base64url, is_accepted, signed
+from tests.auth.forge import CLAIMS, HEADER, RING, SERVER_SECRET, base64url, is_accepted, ring_of, signed
 
 ALGORITHMS = ["ES256", "EdDSA", "RS256"]
 EVERY_ALGORITHM = pytest.mark.parametrize("algorithm", ALGORITHMS)

@@ -4,10 +4,10 @@ import re
 
 import pytest
 
-from app.auth.keys import derive_key, symmetric_key_ring
+from app.auth.keys import derive_key
 from app.config import Settings
 from app.runtime import Runtime
-from tests.auth.forge import MATERIAL, SERVER_SECRET, is_accepted, signed
+from tests.auth.forge import MATERIAL, SERVER_SECRET, is_accepted, signed, symmetric_key_ring
 
 PURPOSES = ["access-token/HS256", "refresh-token", "setup-code", "access-token", "access-token/HS512", ""]
 

@@ -11,7 +11,7 @@ from sqlalchemy import Executable, Row, text
 
 from app.auth.identifiers import new_id
 from app.auth.jwt import AccessClaims, sign_access_token
-from app.auth.keys import generate_key_pair, ring_of
+from app.auth.keys import generate_key_pair
 from app.auth.tokens import first_refresh_token
 from app.config import Settings
 from app.database import Reader
@@ -21,6 +21,7 @@ from app.services.key_store import OLDEST_SECONDS, PAUSE_SECONDS, KeyStore
 from app.services.sessions.issue import Issued
 from app.services.tokens import TokenIssuer
 from tests.accounts import CLIENT
+from tests.auth.forge import ring_of
 from tests.conftest import settings_for
 from tests.contention import at_once
 from tests.instances import instance
