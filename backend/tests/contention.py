@@ -67,6 +67,13 @@ async def waiting_for_a_lock(
     return task
 
 
+async def until_one_waits(runtime: Runtime) -> None:
+    """Return as soon as PostgreSQL says that a statement waits for a lock."""
+    async with asyncio.timeout(10):
+        while not await _waiting(runtime):
+            pass
+
+
 async def _waiting(runtime: Runtime) -> int:
     row = await runtime.database.read.first(_WAITING)
     return int(row[0]) if row else 0

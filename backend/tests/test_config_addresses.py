@@ -2,6 +2,7 @@
 
 import pytest
 
+from app.config import ConfigurationError
 from app.plausibility import base_url
 from tests.configuring import is_accepted, load
 
@@ -122,6 +123,35 @@ def test_no_origin_of_this_machine_may_call_a_public_installation_unless_it_is_n
     if is_accepted():
         assert [origin for origin in load().cors_origins if "localhost" in origin] == []
     assert load(FRONTEND_URL="http://localhost:3000").cors_origins == ["http://localhost:3000"]
+
+
+@pytest.mark.parametrize(
+    "host", ["app.example.com", "localhost.example.com", "127.0.0.1.example.com", "10.0.0.1", "[::2]"]
+)
+@pytest.mark.parametrize("name", ["FRONTEND_URL", "ALLOWED_ORIGINS"])
+def test_a_front_end_without_https_refuses_the_start_in_production(name: str, host: str) -> None:
+    """CK-03, S81: whoever sits between could write its pages, and they may call with the cookie."""
+    with pytest.raises(ConfigurationError, match=f"{name}.* not https"):
+        load(**{name: f"http://{host}:3000"})
+    assert load(**{name: f"https://{host}:3000"}).cors_origins == [f"https://{host}:3000"]
+    assert f"http://{host}:3000" in load(ENVIRONMENT="development", **{name: f"http://{host}:3000"}).cors_origins
+
+
+def test_one_origin_without_https_among_good_ones_refuses_the_start() -> None:
+    """S81"""
+    assert not is_accepted(ALLOWED_ORIGINS="https://a.example.com,http://b.example.com")
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]"])
+@pytest.mark.parametrize("name", ["FRONTEND_URL", "ALLOWED_ORIGINS"])
+def test_a_front_end_on_this_machine_needs_no_https(name: str, host: str) -> None:
+    """Such a page never leaves the machine of whoever opens it: a developer's, against a real server."""
+    assert load(**{name: f"http://{host}:3000"}).cors_origins == [f"http://{host}:3000"]
+
+
+def test_the_server_itself_needs_https_in_production_wherever_it_is() -> None:
+    """CK-05, S72: what a front end of a developer may do, a public installation may not."""
+    assert not is_accepted(PUBLIC_URL="http://localhost:8000")
 
 
 def test_development_may_let_every_origin_in() -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import app
 from app.auth.identifiers import new_id
-from app.auth.tokens import first_refresh_token
+from app.auth.tokens import first_refresh_token, new_cookie_token
 from app.logs import REDACTED, configure_logging, redact
 from tests.auth.forge import signed
 from tests.configuring import load
@@ -27,7 +27,7 @@ SECRET_VALUES = {
     "access token": JWT,
     "unsigned token": JWT.rpartition(".")[0] + ".",
     "refresh token": REFRESH_TOKEN,
-    "session cookie": REFRESH_TOKEN.replace("ost_rt_", "ost_sc_"),
+    "session cookie": new_cookie_token(new_id()).encode(b"k" * 32),
     "database password": "hunter2-of-the-database",
     "address": "ada.lovelace@example.com",
 }

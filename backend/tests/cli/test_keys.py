@@ -99,7 +99,7 @@ def test_a_retired_key_is_replaced_if_it_signed(database_url: str, operator: Ope
     (first,) = with_runtime(database_url, stored_keys)
     result = operator("retire", first.kid)
     assert result.exit_code == 0, result.output
-    assert "five seconds" in result.stderr
+    assert "ten seconds" in result.stderr
     assert list(with_runtime(database_url, states).values()) == ["current", "retired"]
 
 

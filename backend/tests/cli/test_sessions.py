@@ -88,8 +88,9 @@ async def test_the_story_is_told_by_the_id(accounts: Accounts, runtime: Runtime,
     head, *timeline, verdict = done.stdout.splitlines()
     assert head.startswith(f"Session {session_id_of(ada)} of ada@example.com (")
     assert [line.split()[2] for line in timeline][:2] == ["signed_in", "refreshed"]
-    assert {line.split()[2] for line in timeline[2:]} == {"refresh_token_reused", "ended"}
-    assert all("from 127.0.0.1" in line for line in timeline)
+    assert [line.split()[2] for line in timeline[2:]] == ["refresh_token_reused", "ended"]
+    assert ["from 127.0.0.1" in line for line in timeline] == [True, False, True, True]
+    assert timeline[1].endswith("1 time(s), this is the last")
     assert verdict == "It has ended: refresh_token_reused."
 
 

@@ -205,6 +205,20 @@ async def test_a_listed_page_signs_its_browser_in(accounts: Accounts) -> None:
 
 
 @LISTED_ORIGINS
+async def test_a_page_whose_browser_would_drop_the_cookie_is_told_so(accounts: Accounts, runtime: Runtime) -> None:
+    """CK-03: of another site, though listed: a 200 would leave the user signed out without a word."""
+    ada = await accounts.register()
+    before, hashed = await everything(runtime), runtime.hashing.computed
+    for origins in ([FRONTEND], [LISTED], [BASE_URL], []):
+        headers = page(["cross-site"], origins)
+        form = {"username": ada.email, "password": ada.password}
+        response = await ada.http.post(f"{API}/auth/login?transport=cookie", data=form, headers=list(headers))
+        assert "would not keep the cookie" in problem_of(response, 403, "CROSS_SITE_REQUEST")["detail"]
+        assert set_cookies(response) == []
+    assert (await everything(runtime), runtime.hashing.computed) == (before, hashed)
+
+
+@LISTED_ORIGINS
 async def test_a_sign_in_with_tokens_is_taken_from_everywhere(accounts: Accounts) -> None:
     """CK-03: it leaves nothing in the browser, and a foreign page cannot read the answer."""
     ada = await accounts.register()

@@ -109,10 +109,12 @@ async def test_use_keeps_a_cookie_session_alive(accounts: Accounts, runtime: Run
         used = (Session.last_seen_at, Session.idle_expires_at)
         await let_time_pass(runtime, session_id, *used, by=timedelta(days=6, hours=23))
         assert (await browser.get("/auth/me")).status_code == 200
+        await runtime.uses.settle()
         session = await find_session(runtime, session_id)
         assert session.idle_expires_at - session.last_seen_at == timedelta(days=7)
     before = await find_session(runtime, session_id)
     assert (await browser.get("/auth/me")).status_code == 200
+    await runtime.uses.settle()
     assert (await find_session(runtime, session_id)).last_seen_at == before.last_seen_at
 
 
@@ -124,11 +126,13 @@ async def test_no_use_keeps_a_session_alive_past_its_end(accounts: Accounts, run
     await let_time_pass(runtime, id_of(runtime, old), Session.expires_at, by=timedelta(days=28))
     await let_time_pass(runtime, id_of(runtime, old), *times, by=timedelta(days=6))
     assert (await old.get("/auth/me")).status_code == 200
+    await runtime.uses.settle()
     session = await find_session(runtime, id_of(runtime, old))
     assert session.idle_expires_at == session.expires_at
     await let_time_pass(runtime, id_of(runtime, idle), *times, by=timedelta(days=7))
     before = await find_session(runtime, id_of(runtime, idle))
     problem_of(await idle.get("/auth/me"), 401, "SESSION_ENDED")
+    await runtime.uses.settle()
     after = await find_session(runtime, id_of(runtime, idle))
     assert (after.idle_expires_at, after.last_seen_at) == (before.idle_expires_at, before.last_seen_at)
 
@@ -141,6 +145,7 @@ async def test_a_refused_request_keeps_no_session_alive(accounts: Accounts, runt
     before = await find_session(runtime, session_id)
     foreign = Browser(browser.http, browser.cookie, page={"Sec-Fetch-Site": "cross-site"})
     problem_of(await foreign.post("/auth/logout"), 403, "CROSS_SITE_REQUEST")
+    await runtime.uses.settle()
     assert (await find_session(runtime, session_id)).idle_expires_at == before.idle_expires_at
 
 
@@ -151,6 +156,7 @@ async def test_use_does_not_keep_a_session_with_tokens_alive(accounts: Accounts,
     await let_time_pass(runtime, session_id, Session.last_seen_at, Session.idle_expires_at, by=timedelta(days=6))
     before = await find_session(runtime, session_id)
     assert (await ada.get("/auth/me")).status_code == 200
+    await runtime.uses.settle()
     after = await find_session(runtime, session_id)
     assert after.last_seen_at > before.last_seen_at
     assert after.idle_expires_at == before.idle_expires_at

@@ -6,11 +6,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from pydantic import SecretStr
+from sqlalchemy import make_url, text
 
 from app.auth.identifiers import new_id
 from app.auth.jwt import AccessClaims
 from app.auth.tokens import first_refresh_token
+from app.config import Settings
+from app.exceptions import DatabaseUnavailable
+from app.models import Session
 from app.runtime import Runtime
 from app.services.sessions.issue import Issued
 from tests.accounts import API, PASSWORD, Accounts, Person
@@ -18,6 +22,8 @@ from tests.answers import CANARY, check_nothing_repeated, problem_of
 from tests.conftest import settings_for
 from tests.contention import uncommitted
 from tests.instances import Instance, instance
+from tests.rows import add_users, let_time_pass, write
+from tests.tokens import session_id_of
 
 NOBODY_LISTENS = "postgresql://nobody:a-secret@127.0.0.1:1/nothing"
 
@@ -134,6 +140,57 @@ async def test_a_statement_that_waits_too_long_for_a_lock_says_not_now(accounts:
     async with uncommitted(runtime, text("UPDATE sessions SET user_agent = 'held'")):
         problem_of(await ada.refresh(), 503, "DATABASE_UNAVAILABLE")
     assert (await ada.refresh()).status_code == 200
+
+
+@asynccontextmanager
+async def read_only(settings: Settings) -> AsyncIterator[Instance]:
+    """Start another worker, which may only read the database: a replica, or a full or write-protected disk."""
+    url = make_url(settings.DATABASE_URL.get_secret_value())
+    if url.get_backend_name() == "sqlite":
+        protected = settings.model_copy(
+            update={"DATABASE_URL": SecretStr(f"sqlite:///file:{url.database}?mode=ro&uri=true")}
+        )
+        async with instance(protected) as reader:
+            yield reader
+        return
+    async with instance(settings) as writer:
+        statement = text(f'ALTER DATABASE "{url.database}" SET default_transaction_read_only = on')
+        await write(writer.runtime, statement)
+    async with instance(settings) as reader:
+        yield reader
+
+
+async def test_a_database_that_takes_no_writes_is_still_read(accounts: Accounts, runtime: Runtime) -> None:
+    """V16.5.2, RV-04: nobody is signed out, though no use can be noted; what would change something says "not now"."""
+    ada = await accounts.signed_in()
+    await let_time_pass(runtime, session_id_of(ada), Session.last_seen_at, by=timedelta(minutes=6))
+    async with read_only(runtime.settings) as worker:
+        there = worker.serves(ada)
+        for path in ("/auth/me", f"/users/{ada.id}", "/sessions/", f"/sessions/{session_id_of(ada)}"):
+            assert (await there.get(path)).status_code == 200
+        await worker.runtime.uses.settle()
+        problem_of(await there.refresh(), 503, "DATABASE_UNAVAILABLE")
+        problem_of(await there.patch("/auth/me", json={"full_name": "Ada"}), 503, "DATABASE_UNAVAILABLE")
+        form = {"username": ada.email, "password": PASSWORD}
+        problem_of(await worker.http.post(f"{API}/auth/login", data=form), 503, "DATABASE_UNAVAILABLE")
+        assert (await there.get("/auth/me")).status_code == 200
+    assert (await ada.get("/auth/me")).status_code == 200
+
+
+@pytest.mark.only("postgresql")
+@pytest.mark.parametrize("state", ["25006", "53100", "53200", "53300"])
+async def test_a_server_that_is_full_or_read_only_says_not_now(runtime: Runtime, state: str) -> None:
+    """V16.5.2: disk, memory, connections: what passes by itself is not our accident."""
+    with pytest.raises(DatabaseUnavailable):
+        await write(runtime, text(f"DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '{state}'; END $$"))
+
+
+@pytest.mark.only("sqlite")
+async def test_a_file_that_cannot_grow_says_not_now(runtime: Runtime) -> None:
+    """V16.5.2: as on a full disk."""
+    await write(runtime, text("PRAGMA max_page_count = 1"))
+    with pytest.raises(DatabaseUnavailable):
+        await add_users(runtime, 1000)
 
 
 @pytest.mark.only("sqlite")

@@ -64,9 +64,7 @@ async def test_refreshes_are_counted_and_not_listed(accounts: Accounts) -> None:
     assert (entry["event"], entry["detail"], entry["count"]) == ("refreshed", None, 3)
 
 
-async def test_refreshes_from_many_places_are_told_without_one(
-    app: FastAPI, accounts: Accounts, runtime: Runtime
-) -> None:
+async def test_refreshes_from_many_places_are_told_without_one(app: FastAPI, accounts: Accounts) -> None:
     """The line stands for all of them; each place that is not the sign-in's has a line of its own."""
     ada = await accounts.signed_in()
     for address in (HOME, ABROAD, HOME):

@@ -5,6 +5,7 @@ from uuid import UUID
 
 import httpx2
 import pytest
+from fastapi import FastAPI
 from sqlalchemy import update
 
 from app.auth.identifiers import new_id
@@ -17,6 +18,7 @@ from tests.contention import uncommitted, waiting_for_a_lock
 from tests.instances import instance
 from tests.rows import add_role, change_user, find_session, living_sessions
 from tests.tokens import session_id_of
+from tests.visitors import ABROAD, HOME, visiting
 
 End = Callable[[Person, Person], Awaitable[httpx2.Response]]
 ENDS: dict[str, End] = {
@@ -52,6 +54,38 @@ async def test_whoever_may_read_users_sees_their_sessions(accounts: Accounts, wa
     assert [entry["event"] for entry in story["timeline"]] == ["signed_in", "ended"]
     own = (await watcher.get(f"/users/{watcher.id}/sessions")).json()
     assert [item["is_current"] for item in own["items"]] == [True]
+
+
+async def test_where_an_administrator_was_is_told_to_administrators_alone(app: FastAPI, accounts: Accounts) -> None:
+    """V14.2.6: the owner learns who ended it, and not from where; of their own addresses they learn all."""
+    admin, ada = await accounts.administrator(), await accounts.signed_in()
+    async with visiting(app, ada, address=HOME) as home:
+        other = await home.sign_in()
+    async with visiting(app, admin, address=ABROAD) as abroad:
+        assert (await ENDS["one"](abroad, other)).status_code == 204
+    for teller, address in ((ada, None), (admin, ABROAD)):
+        first, *_, end = (await teller.get(f"/sessions/{session_id_of(other)}")).json()["timeline"]
+        assert (end["event"], end["actor_id"], end["client_address"]) == ("ended", admin.id, address)
+        assert (first["event"], first["client_address"]) == ("signed_in", HOME)
+
+
+async def test_whoever_may_change_users_sees_the_sessions_that_they_may_end(
+    app: FastAPI, accounts: Accounts, runtime: Runtime
+) -> None:
+    """S13: without the right to read users; where another administrator was, they are not told."""
+    await add_role(runtime, "janitor", "users:write", rank=50)
+    janitor, admin, ada = (
+        await with_role(accounts, "janitor"),
+        await accounts.administrator(),
+        await accounts.signed_in(),
+    )
+    other = await ada.sign_in()
+    async with visiting(app, admin) as abroad:
+        assert (await ENDS["one"](abroad, other)).status_code == 204
+    timeline = (await janitor.get(f"/sessions/{session_id_of(other)}")).json()["timeline"]
+    assert (timeline[-1]["actor_id"], timeline[-1]["client_address"]) == (admin.id, None)
+    assert (await ENDS["one"](janitor, ada)).status_code == 204
+    assert await living_sessions(runtime, ada) == set()
 
 
 @BOTH_WAYS

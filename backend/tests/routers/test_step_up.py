@@ -1,20 +1,23 @@
 """A fresh proof for sensitive acts: what asks for one, how it is given, and which credential knows of it (RFC 9470)."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx2
 import pytest
 
+from app.auth.dependencies import fresh
 from app.config import Settings
 from app.models import Session
 from app.runtime import Runtime
+from app.services.sessions.issue import IssuedAccess
 from tests import storefront
 from tests.accounts import PASSWORD, Accounts, Person
 from tests.answers import CANARY, check_nothing_repeated, problem_of
 from tests.contention import hashing_held, queued_for_hashing
 from tests.instances import instance
-from tests.rows import change_user, find_session, let_time_pass
+from tests.rows import change_session, change_user, find_session, let_time_pass
 from tests.tokens import access_claims, session_id_of
 
 STORE = pytest.mark.settings(EXTENSIONS=[storefront.NAME])
@@ -68,7 +71,19 @@ async def test_a_fresh_proof_gives_an_access_token_alone(accounts: Accounts, run
     assert (await with_access(ada, response).get("/auth/me")).status_code == 200
     assert (await ada.get("/auth/me")).status_code == 200
     assert (await ada.refresh()).status_code == 200
-    assert access_claims(ada.tokens["access_token"])["auth_time"] == new["auth_time"]
+
+
+async def test_a_refreshed_token_says_when_the_sign_in_was(accounts: Accounts, runtime: Runtime) -> None:
+    """RFC 9470: of a proof with tokens only the access token that came back knows; the session's row does not."""
+    ada = await accounts.signed_in()
+    await grow_stale(runtime, ada)
+    before = await find_session(runtime, session_id_of(ada))
+    proved = with_access(ada, await prove(ada))
+    assert (await proved.refresh()).status_code == 200
+    after = await find_session(runtime, session_id_of(ada))
+    assert (after.authenticated_at, after.methods) == (before.authenticated_at, before.methods)
+    claims = access_claims(proved.tokens["access_token"])
+    assert (claims["auth_time"], claims["amr"]) == (int(before.authenticated_at.timestamp()), ["pwd"])
 
 
 async def test_a_wrong_password_proves_nothing(accounts: Accounts, runtime: Runtime) -> None:
@@ -112,7 +127,7 @@ async def test_a_session_that_ends_while_the_password_is_checked_gives_no_token(
         async with hashing_held(runtime):
             late = await queued_for_hashing(runtime, prove(ada))
             assert (await second.serves(ada).post("/auth/logout")).status_code == 204
-        problem_of(await late, 401, "TOKEN_INVALID")
+        assert problem_of(await late, 401, "SESSION_ENDED")["cause"] == "logout"
     assert (await find_session(runtime, session_id_of(ada))).end_cause == "logout"
 
 
@@ -172,23 +187,38 @@ async def test_the_new_token_suffices_and_the_old_one_does_not(accounts: Account
     ada = await accounts.signed_in()
     await grow_stale(runtime, ada)
     refusal_of(await ada.post(storefront.PAYOUTS))
-    fresh = with_access(ada, await prove(ada))
-    assert (await fresh.post(storefront.PAYOUTS)).status_code == 200
+    proved = with_access(ada, await prove(ada))
+    assert (await proved.post(storefront.PAYOUTS)).status_code == 200
     refusal_of(await ada.post(storefront.PAYOUTS))
-    assert (await ada.refresh()).status_code == 200
-    assert (await ada.post(storefront.PAYOUTS)).status_code == 200
+
+
+@STORE
+async def test_a_copied_refresh_token_does_not_gain_its_owners_proof(accounts: Accounts, runtime: Runtime) -> None:
+    """RFC 9470, 3.4-03: neither copied before the proof nor after, neither presented first nor within the grace."""
+    ada = await accounts.signed_in()
+    await grow_stale(runtime, ada)
+    thief = replace(ada, tokens=dict(ada.tokens))
+    proved = with_access(ada, await prove(ada))
+    assert proved.tokens["refresh_token"] == thief.tokens["refresh_token"]
+    for holder in (thief, ada):
+        assert (await holder.refresh()).status_code == 200
+        refusal_of(await holder.post(storefront.PAYOUTS))
+    assert (await proved.post(storefront.PAYOUTS)).status_code == 200
+    refusal_of(await ada.post(storefront.PAYOUTS))
 
 
 @STORE
 async def test_a_proof_grows_old(accounts: Accounts, runtime: Runtime) -> None:
-    """However often the session is refreshed."""
+    """Whatever else the token still is good for."""
     ada = await accounts.signed_in()
     await grow_stale(runtime, ada)
-    fresh = with_access(ada, await prove(ada))
-    await grow_stale(runtime, fresh)
-    refusal_of(await fresh.post(storefront.PAYOUTS))
-    assert (await fresh.refresh()).status_code == 200
-    refusal_of(await fresh.post(storefront.PAYOUTS))
+    proved = with_access(ada, await prove(ada))
+    claims = await runtime.tokens.read_access(proved.tokens["access_token"], now=datetime.now(UTC))
+    aged = replace(claims, issued_at=claims.issued_at - A_WHILE, authenticated_at=claims.authenticated_at - A_WHILE)
+    token = (await runtime.tokens.sign_access(IssuedAccess(claims=aged))).access_token
+    proved.tokens["access_token"] = token
+    refusal_of(await proved.post(storefront.PAYOUTS))
+    assert (await proved.get("/auth/me")).status_code == 200
 
 
 @STORE
@@ -211,6 +241,16 @@ async def test_a_refused_proof_helps_nobody(accounts: Accounts, runtime: Runtime
 
 
 @STORE
+async def test_routes_are_told_how_the_caller_of_this_token_signed_in(accounts: Accounts, runtime: Runtime) -> None:
+    """RFC 8176: the token's own methods, whatever its row says by now."""
+    ada = await accounts.signed_in()
+    claims = await runtime.tokens.read_access(ada.tokens["access_token"], now=datetime.now(UTC))
+    await change_session(runtime, session_id_of(ada), methods="pwd otp")
+    caller = await runtime.callers.find_by_token(claims, now=datetime.now(UTC))
+    assert (caller.user.methods, caller.user.authenticated_at) == (("pwd",), claims.authenticated_at)
+
+
+@STORE
 async def test_without_a_session_a_proof_is_not_what_is_missing(client: httpx2.AsyncClient) -> None:
     """3.5-16."""
     problem_of(await client.post(f"/api/v1{storefront.PAYOUTS}"), 401, "NOT_AUTHENTICATED")
@@ -224,6 +264,13 @@ async def test_the_row_is_not_asked_for_the_proof_of_a_token(accounts: Accounts,
     assert (await ada.post(storefront.PAYOUTS)).status_code == 200
     claims = access_claims(ada.tokens["access_token"])
     assert datetime.fromtimestamp(claims["auth_time"], UTC) > datetime.now(UTC) - LIMIT
+
+
+@pytest.mark.parametrize("minutes", [0, -1])
+def test_a_guard_that_nobody_could_pass_is_refused(minutes: int) -> None:
+    """At the start of the product, and not at its first request."""
+    with pytest.raises(ValueError, match="less than a minute"):
+        fresh(minutes=minutes)
 
 
 @STORE

@@ -89,6 +89,17 @@ async def test_caches_and_pages_of_other_sites_may_have_the_keys(
     assert settings.signing_key_lead > timedelta(seconds=300)
 
 
+@pytest.mark.parametrize(("minutes", "seconds"), [(1, 30), (5, 150), (10, 300), (60, 300)])
+async def test_a_cache_keeps_the_keys_for_no_more_than_half_of_the_lead(
+    settings: Settings, minutes: int, seconds: int
+) -> None:
+    """JW-18: a verifier has the next key before the first token that it signed."""
+    changed = settings.model_copy(update={"SIGNING_KEY_LEAD_MINUTES": minutes})
+    async with instance(changed) as running:
+        response = await running.http.get(PATH)
+    assert response.headers["cache-control"] == f"public, max-age={seconds}"
+
+
 async def test_no_credential_is_asked_for_and_none_is_looked_at(client: httpx2.AsyncClient) -> None:
     assert (await client.get(PATH, headers={"Authorization": "Bearer nonsense"})).status_code == 200
 

@@ -23,7 +23,7 @@ from app.services.tokens import TokenIssuer
 from tests.accounts import CLIENT
 from tests.auth.forge import ring_of
 from tests.conftest import settings_for
-from tests.contention import at_once
+from tests.contention import at_once, uncommitted, until_one_waits
 from tests.instances import instance
 from tests.keys import retire, rotate
 
@@ -104,7 +104,7 @@ async def test_keys_are_read_once_in_five_seconds_however_many_ask(runtime: Runt
     assert other.readings() == 1
 
 
-async def test_a_retired_key_is_refused_by_every_worker_within_five_seconds(runtime: Runtime) -> None:
+async def test_a_retired_key_is_refused_by_the_first_request_after_five_seconds(runtime: Runtime) -> None:
     """JW-18: a token that was remembered as checked is refused like any other."""
     other = worker(runtime)
     signed = await other.tokens.sign(issued())
@@ -244,3 +244,62 @@ async def test_signing_inside_a_transaction_does_not_starve_the_pool(settings: S
             await work.db.execute(text("SELECT 1"))
             assert (await fresh.tokens.sign(issued())).access_token
         await fresh.close()
+
+
+# While another request reads.
+
+
+@pytest.mark.only("postgresql")
+@pytest.mark.settings(DATABASE_TIMEOUT_SECONDS=30)
+async def test_a_request_goes_on_with_keys_of_up_to_ten_seconds_while_another_reads(runtime: Runtime) -> None:
+    """JW-18: one waits for the database, the others do not; but with older keys they wait as well."""
+    other = worker(runtime)
+    now = datetime.now(UTC)
+    known = await other.keys.ring(now)
+    async with uncommitted(runtime, text("LOCK TABLE signing_keys IN ACCESS EXCLUSIVE MODE")):
+        other.clock.seconds += 2 * OLDEST_SECONDS
+        reading = asyncio.create_task(other.keys.ring(now))
+        await asyncio.sleep(0)
+        assert (await other.keys.ring(now)).current == known.current
+        assert not reading.done()
+        other.clock.seconds += 0.001
+        waiting = asyncio.create_task(other.keys.ring(now))
+        await until_one_waits(runtime)
+        assert not any(call.done() for call in (reading, waiting))
+    assert (await reading).current == (await waiting).current == known.current
+    assert other.readings() == 2
+
+
+@pytest.mark.only("postgresql")
+@pytest.mark.settings(DATABASE_TIMEOUT_SECONDS=30)
+async def test_a_key_that_was_retired_counts_for_nobody_after_ten_seconds(runtime: Runtime) -> None:
+    """JW-18: not even for a request that came while another was still reading the keys."""
+    other = worker(runtime)
+    signed = await other.tokens.sign(issued())
+    await retire(runtime, (await runtime.keys.ring(datetime.now(UTC))).current.kid)
+    assert 2 * OLDEST_SECONDS <= 10
+    async with uncommitted(runtime, text("LOCK TABLE signing_keys IN ACCESS EXCLUSIVE MODE")):
+        other.clock.seconds += 2 * OLDEST_SECONDS + 0.001
+        calls = [asyncio.create_task(is_taken(other.tokens, signed.access_token)) for _ in range(5)]
+        await until_one_waits(runtime)
+        assert not any(call.done() for call in calls)
+    assert await asyncio.gather(*calls) == [False] * 5
+
+
+@pytest.mark.only("postgresql")
+@pytest.mark.settings(DATABASE_TIMEOUT_SECONDS=30)
+async def test_who_settles_waits_for_the_reading_that_is_under_way(runtime: Runtime) -> None:
+    """Else a server that stops would close the connection under it."""
+    other = worker(runtime)
+    await other.keys.settle()
+    async with uncommitted(runtime, text("LOCK TABLE signing_keys IN ACCESS EXCLUSIVE MODE")):
+        call = asyncio.create_task(other.keys.ring(datetime.now(UTC)))
+        await until_one_waits(runtime)
+        call.cancel()
+        settling = asyncio.create_task(other.keys.settle())
+        await asyncio.sleep(0)
+        assert not settling.done()
+    await settling
+    assert other.readings() == 1
+    assert (await other.keys.ring(datetime.now(UTC))).current.kid
+    assert other.readings() == 0
