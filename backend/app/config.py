@@ -83,7 +83,8 @@ class Settings(BaseSettings):
     SECRET_KEY_PREVIOUS: SecretStr = Field(
         SecretStr(""),
         description="Former server secrets, separated by commas: what was made under them still counts. "
-        "Never put one here that has leaked.",
+        "Keep one for SESSION_MAX_DAYS; whose cookie or token was made under one that is gone signs in again. Never put one "
+        "here that has leaked.",
     )
     ALGORITHM: Literal["ES256", "EdDSA", "RS256", "HS256"] = Field(
         "ES256",

@@ -164,10 +164,13 @@ class NotAuthenticated(AppException):
 
 
 class TokenInvalid(NotAuthenticated):
-    """The access token is not one of ours, or not for this use (RFC 6750, section 3.1: `invalid_token`)."""
+    """The credential is not one of ours, or not for this use, or its key was retired (RFC 6750, 3.1: `invalid_token`).
+
+    A client with a refresh token tries that once, as for `TOKEN_EXPIRED`.
+    """
 
     code = "TOKEN_INVALID"
-    title = "The access token is not valid"
+    title = "The access token or session cookie is not valid"
 
     def __init__(self, message: str | None = None) -> None:
         super().__init__(message)

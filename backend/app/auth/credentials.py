@@ -23,7 +23,7 @@ class BearerToken(OAuth2PasswordBearer):
         if len(headers) > 1:
             raise InvalidRequest("More than one Authorization header")
         scheme, _, token = headers[0].partition(" ") if headers else ("", "", "")
-        return token.strip() or None if scheme.lower() == "bearer" else None
+        return token.strip(" \t") or None if scheme.lower() == "bearer" else None
 
 
 class SessionCookie(APIKeyCookie):

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import typer
 
+from app.auth.devices import UNKNOWN
 from app.config import Settings
 from app.logs import configure_logging
 from app.runtime import Runtime
@@ -43,7 +44,8 @@ async def _explain(text: str) -> Explanation:
 
 def _written(told: Explanation) -> str:
     width = max(len(entry.event.value) for entry in told.timeline)
-    lines = [f"Session {told.session_id} of {told.email} ({told.device or 'unknown device'})"]
+    # In quotation marks: a client chooses what it calls itself.
+    lines = [f'Session {told.session_id} of {told.email}, on "{told.device or UNKNOWN}"']
     lines += [told.remark] if told.remark else []
     for entry in told.timeline:
         who = f"by {entry.actor_id}" if entry.actor_id else ""

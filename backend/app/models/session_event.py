@@ -19,6 +19,7 @@ class SessionEventKind(StrEnum):
     REFRESHED = "refreshed"
     GRACE_USED = "grace_used"
     NEW_ADDRESS = "new_address"
+    PASSWORD_REFUSED = "password_refused"
     REAUTHENTICATED = "reauthenticated"
     REFRESH_TOKEN_REUSED = "refresh_token_reused"
     ENDED = "ended"

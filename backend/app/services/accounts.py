@@ -1,6 +1,7 @@
 """What people do with their own account: register, change name or password, delete it."""
 
 from dataclasses import dataclass
+from typing import NoReturn
 
 import structlog
 from sqlalchemy import delete, select, update
@@ -17,10 +18,12 @@ from app.auth.passwords.pool import HashingPool
 from app.config import Settings
 from app.database import Work
 from app.exceptions import EmailTaken, FieldCode, FieldInvalid, TokenInvalid, WrongPassword
-from app.models import EndCause, User
+from app.models import EndCause, SessionEventKind, User
 from app.models.role import ORDINARY
 from app.services.administrators import keep_an_administrator
+from app.services.callers import reread_current_user
 from app.services.sessions.end import end_sessions_of
+from app.services.sessions.events import record_habit
 from app.services.sessions.state import living_session
 
 log = structlog.get_logger()
@@ -83,8 +86,8 @@ async def update_profile(work: Work, *, user: CurrentUser, full_name: str | None
 async def change_password(work: Work, hashing: HashingPool, *, user: CurrentUser, current: str, new: str) -> None:
     """Replace the caller's password and end every other session of theirs.
 
-    Raises `WrongPassword` when the current one is wrong or was changed (or the session ended) meanwhile, `FieldInvalid` when the new one is
-    not accepted.
+    Raises `WrongPassword` when the current one is wrong or was changed meanwhile, `SessionEnded` when the session was
+    ended meanwhile, `FieldInvalid` when the new one is not accepted.
     """
     check_new_password(work.settings, new, pointer="/new_password", own_words=(user.email, user.full_name or ""))
     stored = await verified_password_hash(work, hashing, user=user, password=current)
@@ -95,7 +98,7 @@ async def change_password(work: Work, hashing: HashingPool, *, user: CurrentUser
         .returning(User.id)
     )
     if (await work.db.execute(statement)).first() is None:
-        raise WrongPassword
+        await _refuse_overtaken(work, user)
     await end_sessions_of(work, user_id=user.id, cause=EndCause.PASSWORD_CHANGED, but=user.session_id)
     log.info("user.password_changed", user_id=str(user.id))
 
@@ -103,24 +106,28 @@ async def change_password(work: Work, hashing: HashingPool, *, user: CurrentUser
 async def delete_account(work: Work, hashing: HashingPool, *, user: CurrentUser, password: str) -> None:
     """Delete the caller's account with everything that hangs on it, after a fresh proof of the password.
 
-    Raises `WrongPassword`, or `LastAdministrator` when nobody else could administer the installation.
+    Raises `WrongPassword`, `SessionEnded`, or `LastAdministrator` when nobody else could administer the installation.
     """
     stored = await verified_password_hash(work, hashing, user=user, password=password)
     await keep_an_administrator(work, without=user.id)
     mine = (User.id == user.id, User.password_hash == stored, living_session(user.session_id, work.now))
     statement = delete(User).where(*mine).returning(User.id)
     if (await work.db.execute(statement)).first() is None:
-        raise WrongPassword
+        await _refuse_overtaken(work, user)
     log.info("user.deleted", user_id=str(user.id))
 
 
 async def verified_password_hash(work: Work, hashing: HashingPool, *, user: CurrentUser, password: str) -> str:
-    """Return the stored hash of the caller's password once it has been proved. Raises `WrongPassword`."""
+    """Return the stored hash of the caller's password once it has been proved.
+
+    Raises `WrongPassword`, which the session's story keeps: its owner may not be the one who is guessing.
+    """
     hashing.check_capacity()
     row = await work.read.first(select(User.password_hash).where(User.id == user.id))
     stored: str | None = row.password_hash if row else None
     if not await hashing.verify(password, stored) or stored is None:
         log.warning("user.password_refused", user_id=str(user.id))
+        await record_habit(work, user.session_id, kind=SessionEventKind.PASSWORD_REFUSED, once_per_address=False)
         raise WrongPassword
     return stored
 
@@ -154,6 +161,12 @@ def check_new_password(settings: Settings, password: str, *, pointer: str, own_w
 def search_text(email_normal: str, full_name: str | None) -> str:
     """Return what the administrators' search looks in: address and name, in lower case."""
     return f"{email_normal} {full_name or ''}".lower().strip()[:500]
+
+
+async def _refuse_overtaken(work: Work, user: CurrentUser) -> NoReturn:
+    """Say what happened while the password was verified: the session has ended, or the password is another one now."""
+    await reread_current_user(work, user=user)
+    raise WrongPassword
 
 
 def _claim_address(work: Work, values: dict[str, object]) -> ReturningInsert[User]:

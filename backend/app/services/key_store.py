@@ -63,7 +63,7 @@ class KeyStore:
             await self._catch_up(now)
         ring = self._at(now).ring
         if ring is None:
-            # The database is away, or nobody has made the first key yet; a server does so within seconds.
+            # The database is away, or nobody has made the first key yet; a server does so within a minute.
             raise DatabaseUnavailable
         return ring
 

@@ -86,7 +86,7 @@ async def test_the_story_is_told_by_the_id(accounts: Accounts, runtime: Runtime,
     done = await support.asks(str(session_id_of(ada)))
     assert done.returncode == 0, done.stderr
     head, *timeline, verdict = done.stdout.splitlines()
-    assert head.startswith(f"Session {session_id_of(ada)} of ada@example.com (")
+    assert head.startswith(f'Session {session_id_of(ada)} of ada@example.com, on "')
     assert [line.split()[2] for line in timeline][:2] == ["signed_in", "refreshed"]
     assert [line.split()[2] for line in timeline[2:]] == ["refresh_token_reused", "ended"]
     assert ["from 127.0.0.1" in line for line in timeline] == [True, False, True, True]

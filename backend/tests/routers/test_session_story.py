@@ -227,3 +227,16 @@ async def test_a_long_story_is_cut_at_its_old_end(accounts: Accounts, runtime: R
     assert len(seen) == 3
     assert told[0] == ("signed_in", "pwd")
     assert told[1:] == [("grace_used", str(n)) for n in range(50, 250)]
+
+
+async def test_somebody_who_guesses_the_password_within_a_session_is_seen_there(accounts: Accounts) -> None:
+    """S87: a stolen access token is no quiet place to try passwords."""
+    ada = await accounts.signed_in()
+    for path, body in (
+        ("/auth/reauthenticate", {"password": "no"}),
+        ("/auth/me/password", {"current_password": "no", "new_password": "a passphrase of some length"}),
+        ("/auth/me/delete", {"password": "no"}),
+    ):
+        problem_of(await ada.post(path, json=body), 403, "WRONG_PASSWORD")
+    told = [entry["event"] for entry in await story(ada, session_id_of(ada))]
+    assert told.count("password_refused") == 3
