@@ -198,7 +198,7 @@ async def test_a_password_proved_for_a_deletion_that_changed_meanwhile_deletes_n
         async with hashing_held(runtime):
             deletion = await queued_for_hashing(runtime, delete_oneself(thief))
             assert (await change_password(second.serves(ada))).status_code == 204
-        problem_of(await deletion, 403, "WRONG_PASSWORD")
+        assert problem_of(await deletion, 401, "SESSION_ENDED")["cause"] == "password_changed"
     assert (await ada.get("/auth/me")).status_code == 200
 
 
@@ -214,7 +214,7 @@ async def test_a_password_proved_for_a_change_that_changed_meanwhile_changes_not
             theft = await queued_for_hashing(runtime, thief.post("/auth/me/password", json=body))
             assert (await change_password(second.serves(ada))).status_code == 204
             chosen = (await find_user(runtime, ada)).password_hash
-        problem_of(await theft, 403, "WRONG_PASSWORD")
+        assert problem_of(await theft, 401, "SESSION_ENDED")["cause"] == "password_changed"
     assert (await find_user(runtime, ada)).password_hash == chosen
     assert await living_sessions(runtime, ada) == {session_id_of(ada)}
 
