@@ -97,17 +97,19 @@ class PostgresServer:
     async def create_database(self, name: str, template: str | None = None) -> None:
         """Create a database; a copy of the template, if one is given, to which nobody may be connected."""
         source = f" TEMPLATE {quoted(template)}" if template else ""
-        await self._execute(f"CREATE DATABASE {quoted(name)}{source}")
+        # Copying files takes half the time of copying pages; before version 15 there is nothing else.
+        await self._execute(f"CREATE DATABASE {quoted(name)}{source}", since_15=" STRATEGY FILE_COPY")
 
     async def drop_database(self, name: str) -> None:
         """Drop a database if it exists, and close the connections to it, such as a forgotten pool's."""
         await self._execute(f"DROP DATABASE IF EXISTS {quoted(name)} WITH (FORCE)")
 
-    async def _execute(self, statement: str) -> None:
-        """Run one statement outside a transaction, which these statements ask for."""
+    async def _execute(self, statement: str, since_15: str = "") -> None:
+        """Run one statement outside a transaction, which these statements ask for. Newer servers get its end as well."""
         connection = await asyncpg.connect(self.url(), ssl=False)
         try:
-            await connection.execute(statement)
+            newer = connection.get_server_version().major >= 15
+            await connection.execute(statement + (since_15 if newer else ""))
         finally:
             await connection.close()
 
