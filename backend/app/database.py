@@ -15,7 +15,7 @@ from typing import Any, ClassVar, TypeVar
 import structlog
 from sqlalchemy import DateTime, Dialect, Executable, MetaData, Row, Select, TypeDecorator, event
 from sqlalchemy.engine import URL, ExceptionContext, make_url
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DisconnectionError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
@@ -231,7 +231,18 @@ def _postgresql_engine(url: URL, settings: Settings, *, patient: bool, pool_size
         },
     )
     _translate_errors(engine)
+    event.listen(engine.sync_engine, "checkout", _refuse_closed)
     return engine
+
+
+def _refuse_closed(connection: Any, *_: object) -> None:
+    """Have the pool connect anew when the server has closed this connection while nobody used it.
+
+    The driver knows it from the socket, so that this asks nobody and costs nothing; a restart of the database is
+    felt by those alone whose statement it interrupts.
+    """
+    if connection.driver_connection.is_closed():
+        raise DisconnectionError("the server closed this connection")
 
 
 def _sqlite_engines(url: URL, settings: Settings, *, patient: bool) -> tuple[AsyncEngine, AsyncEngine]:
