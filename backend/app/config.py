@@ -18,6 +18,7 @@ from pydantic_settings import (
 )
 
 from app.plausibility import base_url, database_url_problem, host_of, secret_problem
+from app.provider_settings import LOOPBACK_HOSTS, GoogleIssuer, GoogleSecret, OidcProviders
 from app.secret_files import SecretFileSource, unreadable_files
 
 CommaSeparated = Annotated[list[str], NoDecode]
@@ -25,7 +26,7 @@ CommaSeparated = Annotated[list[str], NoDecode]
 
 API_PREFIX = "/api/v1"
 """Where every route of the API lives. Said here and nowhere else."""
-LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]")
+LOCAL_HOSTS = LOOPBACK_HOSTS
 
 
 class ConfigurationError(Exception):
@@ -123,6 +124,24 @@ class Settings(BaseSettings):
     HASHING_QUEUE: int = Field(
         200, ge=0, le=10000, description="Sign-ins that may wait for a hashing thread; one more is answered 503."
     )
+    GOOGLE_CLIENT_ID: str = Field(
+        "", description="From the Google console. Empty in development: a provider of our own plays Google, offline."
+    )
+    GOOGLE_CLIENT_SECRET: GoogleSecret = Field(SecretStr(""), description="From the same page.")
+    GOOGLE_OTHER_CLIENT_IDS: CommaSeparated = Field(
+        default=[], description="Client ids of your own apps whose ID tokens are taken as well, separated by commas."
+    )
+    GOOGLE_HOSTED_DOMAIN: str = Field("", description="Let in members of this Google Workspace domain only.")
+    GOOGLE_KEEP_TOKENS: bool = Field(
+        False, description="Keep Google's own tokens, encrypted, for routes of yours that call Google."
+    )
+    GOOGLE_ISSUER: GoogleIssuer = Field("", description="Who plays Google in your own tests. Refused in production.")
+    OIDC_PROVIDERS: OidcProviders = Field(
+        default=[],
+        description='Further OpenID providers, as JSON: `[{"name": "acme", "issuer": "https://id.acme.example", '
+        '"client_id": "…", "client_secret": "…"}]`, each perhaps with a list of `scopes`, and of the `domains` whose '
+        "mailboxes it hands out: for these addresses, and no other, its word is proof.",
+    )
     FRONTEND_URL: str = Field(
         "",
         description="Your front end; its origin may call this API. Development: `http://localhost:3000` when empty.",
@@ -166,7 +185,7 @@ class Settings(BaseSettings):
         """Say who wins: arguments, then the environment, then `NAME_FILE`, then `.env`."""
         return init_settings, env_settings, SecretFileSource(settings_cls), dotenv_settings
 
-    @field_validator("ALLOWED_ORIGINS", "ALLOWED_HOSTS", "EXTENSIONS", mode="before")
+    @field_validator("ALLOWED_ORIGINS", "ALLOWED_HOSTS", "EXTENSIONS", "GOOGLE_OTHER_CLIENT_IDS", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if not isinstance(value, str):

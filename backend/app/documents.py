@@ -30,6 +30,7 @@ _SETTING_GROUPS = {
     "DATABASE_URL": "The database",
     "SECRET_KEY": "Keys, tokens and sessions",
     "PASSWORD_MIN_LENGTH": "Passwords",
+    "GOOGLE_CLIENT_ID": "Sign-in through providers",
     "FRONTEND_URL": "Browsers and requests",
     "DOCS_ENABLED": "What is served",
     "LOG_LEVEL": "Logs",
@@ -41,7 +42,13 @@ _KINDS = {"string": "text", "boolean": "`true` or `false`", "array": "list, sepa
 def write_documents(folder: Path) -> None:
     """Write `errors.md`, `settings.md` and `routes.md`, the same on every machine."""
     settings = Settings.load(
-        ENVIRONMENT="development", SECRET_KEY=secrets.token_urlsafe(48), EXTENSIONS=[], DOCS_ENABLED=True
+        ENVIRONMENT="development",
+        SECRET_KEY=secrets.token_urlsafe(48),
+        EXTENSIONS=[],
+        DOCS_ENABLED=True,
+        # Otherwise this server plays Google, at paths that no installation has.
+        GOOGLE_CLIENT_ID="google",
+        GOOGLE_CLIENT_SECRET=secrets.token_urlsafe(16),
     )
     (folder / "errors.md").write_text(errors_document(), encoding="utf-8")
     (folder / "settings.md").write_text(settings_document(), encoding="utf-8")
@@ -139,6 +146,8 @@ def _values(schema: dict[str, Any]) -> str:
     if "enum" in schema or "const" in schema:
         return _code_list(schema.get("enum") or [schema["const"]])
     words = _KINDS.get(schema["type"], str(schema["type"]))
+    if "$ref" in schema.get("items", {}):
+        words = "list, as JSON"
     for low, high, unit in (("minimum", "maximum", ""), ("minLength", "maxLength", " characters")):
         bounds = [str(schema[bound]) for bound in (low, high) if bound in schema]
         words += f", {' to '.join(bounds)}{unit}" if bounds else ""

@@ -1,7 +1,6 @@
 """The catalogue of everything the application refuses or fails at. It knows nothing of HTTP beyond a status number.
 
-Two roots stand below `AppException`. An ordinary one undoes the transaction that it leaves. A `Refusal` is a
-planned "no" that keeps what was written on the way: a counter, a revocation, an audit row.
+Below `AppException` an ordinary one undoes its transaction; a `Refusal`, a planned "no", keeps what was written.
 """
 
 from enum import StrEnum
@@ -12,19 +11,21 @@ class AppException(Exception):
     """An answer that is not a success, with a stable code a client can switch on.
 
     `message` is for people and may change; `code` never does. `members` become extra members of the problem
-    document (RFC 9457, section 3.2); `headers` become headers of the answer.
+    document (RFC 9457, section 3.2), `headers` become headers of the answer; `always…` are those of a whole class.
     """
 
     code: str = "INTERNAL_ERROR"
     status_code: int = 500
     title: str = "Something went wrong on our side"
+    always: ClassVar[dict[str, str]] = {}
+    always_headers: ClassVar[dict[str, str]] = {}
 
     def __init__(self, message: str | None = None, code: str | None = None, status_code: int | None = None) -> None:
         self.message = message or self.title
         self.code = code or type(self).code
         self.status_code = status_code or type(self).status_code
-        self.members: dict[str, object] = {}
-        self.headers: dict[str, str] = {}
+        self.members: dict[str, object] = {**self.always}
+        self.headers: dict[str, str] = {**self.always_headers}
         super().__init__(self.message)
 
 
@@ -47,14 +48,11 @@ class NotFoundError(AppException):
 
 
 class ConflictError(AppException):
-    """The request contradicts the present state."""
+    """The request contradicts the present state. The `next_step` member, where there is one, names the way out."""
 
     code = "CONFLICT"
     status_code = 409
     title = "Conflict with the present state"
-
-    def __init__(self, message: str | None = None) -> None:
-        super().__init__(message)
 
 
 class EmailTaken(ConflictError):
@@ -62,6 +60,30 @@ class EmailTaken(ConflictError):
 
     code = "EMAIL_TAKEN"
     title = "An account with this address exists already"
+
+
+class LinkRequired(ConflictError, Refusal):
+    """The provider's address has an account here: sign in to it as before, and add the provider there."""
+
+    code = "LINK_REQUIRED"
+    title = "This address has an account already; sign in as before and add this provider there"
+    always: ClassVar = {"next_step": "sign_in_and_link"}
+
+
+class IdentityTaken(ConflictError, Refusal):
+    """This person of the provider belongs to another account, whose owner may remove it there."""
+
+    code = "IDENTITY_TAKEN"
+    title = "This identity belongs to another account; sign in there and remove it first"
+    always: ClassVar = {"next_step": "sign_in_there_and_unlink"}
+
+
+class LastWayIn(ConflictError):
+    """Without this identity nobody could sign in to the account any more. Set a password or add another one first."""
+
+    code = "LAST_WAY_IN"
+    title = "This is the last way in to the account; add another one first"
+    always: ClassVar = {"next_step": "set_password_or_link"}
 
 
 class LastAdministrator(ConflictError):
@@ -87,6 +109,27 @@ class MalformedBody(InvalidRequest):
 
     code = "MALFORMED_BODY"
     title = "The body cannot be read"
+
+
+class ReturnToRefused(InvalidRequest):
+    """The address is no page of FRONTEND_URL, of ALLOWED_ORIGINS or of this server."""
+
+    code = "RETURN_TO_REFUSED"
+    title = "After signing in nobody is sent to this address"
+
+
+class FlowInvalid(InvalidRequest):
+    """The sign-in was begun in another browser, at another provider or too long ago, or it is finished already."""
+
+    code = "FLOW_INVALID"
+    title = "This sign-in is over, or was begun elsewhere; begin it again"
+
+
+class IdTokenInvalid(InvalidRequest):
+    """The ID token does not prove who signs in: its signature, issuer, audience, nonce or times are wrong."""
+
+    code = "ID_TOKEN_INVALID"
+    title = "The ID token does not prove who signs in"
 
 
 class HostNotAllowed(InvalidRequest):
@@ -157,17 +200,11 @@ class NotAuthenticated(AppException):
     code = "NOT_AUTHENTICATED"
     status_code = 401
     title = "Sign in first"
-
-    def __init__(self, message: str | None = None) -> None:
-        super().__init__(message)
-        self.headers["WWW-Authenticate"] = "Bearer"
+    always_headers: ClassVar = {"WWW-Authenticate": "Bearer"}
 
 
 class TokenInvalid(NotAuthenticated):
-    """The credential is not one of ours, or not for this use, or its key was retired (RFC 6750, 3.1: `invalid_token`).
-
-    A client with a refresh token tries that once, as for `TOKEN_EXPIRED`.
-    """
+    """The credential is not ours, not for this use, or its key was retired; a refresh may help (RFC 6750, 3.1)."""
 
     code = "TOKEN_INVALID"
     title = "The access token or session cookie is not valid"
@@ -199,7 +236,7 @@ class InsufficientUserAuthentication(NotAuthenticated):
     """The proof of who is calling is older than this route takes; another one will do (RFC 9470, section 3).
 
     The `max_age` member says how old it may be, in seconds; `methods` says which proofs the account can give within
-    its session. Signing in again always does.
+    its session: `pwd` at /auth/reauthenticate; `fed` by signing in anew through a provider, with `?fresh=true`.
     """
 
     code = "INSUFFICIENT_USER_AUTHENTICATION"
@@ -219,10 +256,7 @@ class RefreshTokenInvalid(AppException):
     code = "REFRESH_TOKEN_INVALID"
     status_code = 401
     title = "The refresh token is not valid"
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.headers["WWW-Authenticate"] = "Bearer"
+    always_headers: ClassVar = {"WWW-Authenticate": "Bearer"}
 
 
 class InvalidCredentials(Refusal):
@@ -231,10 +265,7 @@ class InvalidCredentials(Refusal):
     code = "INVALID_CREDENTIALS"
     status_code = 401
     title = "The address or the password is wrong"
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.headers["WWW-Authenticate"] = "Bearer"
+    always_headers: ClassVar = {"WWW-Authenticate": "Bearer"}
 
 
 class WrongPassword(Refusal):
@@ -243,6 +274,25 @@ class WrongPassword(Refusal):
     code = "WRONG_PASSWORD"
     status_code = 403
     title = "The current password is wrong"
+
+
+class ProviderRefused(AppException):
+    """The provider did not sign the user in. The `reason` member is its code, such as `access_denied`."""
+
+    code = "PROVIDER_REFUSED"
+    status_code = 403
+    title = "The identity provider did not sign you in"
+
+    def __init__(self, reason: str = "unknown") -> None:
+        super().__init__()
+        self.members["reason"] = reason
+
+
+class IdentityRefused(ProviderRefused, Refusal):
+    """Who comes from the provider gets no account here. The `reason` member is the decision table's rule."""
+
+    code = "IDENTITY_REFUSED"
+    title = "This identity cannot be used here"
 
 
 class CrossSiteRequest(AppException):
@@ -259,6 +309,17 @@ class PermissionDenied(AppException):
     code = "PERMISSION_DENIED"
     status_code = 403
     title = "You may not do this"
+
+
+class ProviderConsentRequired(PermissionDenied):
+    """The user must let us do `scopes` at the provider: post these to `consent_path`, as /auth/google/link says."""
+
+    code = "PROVIDER_CONSENT_REQUIRED"
+    title = "Agree to this at the identity provider first"
+
+    def __init__(self, scopes: tuple[str, ...] = (), consent_path: str = "/api/v1/auth/google/link") -> None:
+        super().__init__()
+        self.members.update(scopes=list(scopes), consent_path=consent_path)
 
 
 class SetupCodeInvalid(AppException):
@@ -310,3 +371,30 @@ class NotReady(ServiceUnavailable):
     def __init__(self, checks: dict[str, str] | None = None) -> None:
         super().__init__()
         self.members["checks"] = checks or {}
+
+
+# A provider of identities, which somebody else runs, is at fault.
+
+
+class ProviderFailed(AppException):
+    """The identity provider refused, or answered something that cannot be used. Begin the sign-in again."""
+
+    code = "PROVIDER_FAILED"
+    status_code = 502
+    title = "The identity provider gave an answer that cannot be used"
+
+    def __init__(self, reason: str = "unknown") -> None:
+        super().__init__()
+        self.reason = reason  # A few words of ours, never a piece of the answer.
+
+
+class ProviderUnavailable(ServiceUnavailable):
+    """The identity provider does not answer, not in time, or not now."""
+
+    code = "PROVIDER_UNAVAILABLE"
+    title = "The identity provider does not answer; try again in a moment"
+    retry_after_seconds = 5
+
+    def __init__(self, reason: str = "unknown") -> None:
+        super().__init__()
+        self.reason = reason  # For logs.

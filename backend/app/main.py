@@ -12,6 +12,7 @@ from app.auth.devices import device_parser
 from app.auth.passwords.policy import common_passwords
 from app.config import API_PREFIX, Settings
 from app.extensions import Extension, load_extensions
+from app.jobs.arrivals import PURGE_ARRIVALS
 from app.jobs.periodic import jobs_running
 from app.jobs.sessions import PURGE_SESSIONS
 from app.jobs.signing_keys import SIGNING_KEYS
@@ -21,13 +22,17 @@ from app.middleware.request_context import HEADER, RequestContext
 from app.middleware.security_headers import SecurityHeaders
 from app.middleware.strict_json import StrictJson
 from app.migrations import revisions
+from app.offline.application import offline_router
 from app.openapi import install_openapi
 from app.pages import docs, files, setup
 from app.problems import ErrorBoundary, install_problem_handlers
-from app.routers import auth, health, sessions, users, well_known
-from app.routes import check_route_map
+from app.providers import configured_providers, is_google_offline
+from app.routers import auth, health, identities, providers, sessions, users, well_known
+from app.routes import check_no_google_tokens, check_route_map
 from app.runtime import Runtime
 from app.services.sign_in.stages import SignInRules
+
+_API_ROUTERS = (auth.router, identities.router, providers.router, sessions.router, users.router)
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -51,7 +56,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         # The framework's traces hold whole query strings; ours will choose what they record.
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
-    app.state.runtime = Runtime.build(settings, sign_in=_sign_in_rules(extensions))
+    app.state.runtime = Runtime.build(
+        settings, sign_in=_sign_in_rules(extensions), providers=configured_providers(settings)
+    )
     app.state.revisions = revisions(extensions)
     install_problem_handlers(app)
     for router, prefix in _routers(settings, extensions):
@@ -60,6 +67,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.include_router(router, prefix=prefix, max_body_size=settings.MAX_BODY_BYTES)
     install_openapi(app)
     check_route_map(app)
+    if not app.state.runtime.federation.keeps_google_tokens:
+        check_no_google_tokens(app)
     app.openapi()  # Built here, so that a document that cannot be built stops the start and not a reader.
     return app
 
@@ -74,10 +83,12 @@ def _sign_in_rules(extensions: Sequence[Extension]) -> SignInRules:
 
 def _routers(settings: Settings, extensions: Sequence[Extension]) -> Iterator[tuple[APIRouter, str]]:
     """Every router with its prefix. Ours come first: no route of the product's, however greedy, can hide them."""
-    yield from ((router, API_PREFIX) for router in (auth.router, sessions.router, users.router))
+    yield from ((router, API_PREFIX) for router in _API_ROUTERS)
     yield from ((router, "") for router in (health.router, well_known.router, setup.router, files.router))
     if settings.docs_enabled:
         yield docs.router, ""
+    if is_google_offline(settings):
+        yield offline_router(settings), ""
     yield from ((extension.router, extension.prefix) for extension in extensions)
 
 
@@ -89,7 +100,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     common_passwords()
     device_parser()
     try:
-        async with jobs_running(runtime, [SIGNING_KEYS, PURGE_SESSIONS]):
+        async with jobs_running(runtime, [SIGNING_KEYS, PURGE_SESSIONS, PURGE_ARRIVALS]):
             yield
     finally:
         await runtime.close()

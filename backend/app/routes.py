@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 from starlette.routing import WebSocketRoute
 
-from app.auth.dependencies import Guard, PublicGuard, SignedInGuard
+from app.auth.dependencies import GoogleTokenGuard, Guard, PublicGuard, SignedInGuard
 from app.config import ConfigurationError
 
 UNGUARDABLE = ("MOUNT", "WEBSOCKET")
@@ -57,6 +57,21 @@ def check_route_map(app: FastAPI) -> None:
         if entry.methods in UNGUARDABLE
     ]
     findings += _collisions(entries)
+    if findings:
+        raise ConfigurationError(findings)
+
+
+def check_no_google_tokens(app: FastAPI) -> None:
+    """Raise `ConfigurationError` that names each route which needs tokens of Google's. For where none are kept.
+
+    Its users would consent again and again.
+    """
+    findings = [
+        f"{entry.methods} {entry.path} ({entry.endpoint}) needs Google's tokens, which are not kept. Set "
+        "GOOGLE_KEEP_TOKENS=true, and GOOGLE_CLIENT_ID"
+        for entry in route_map(app)
+        if any(isinstance(guard, GoogleTokenGuard) for guard in entry.guards)
+    ]
     if findings:
         raise ConfigurationError(findings)
 

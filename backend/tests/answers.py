@@ -20,7 +20,7 @@ def problem_of(response: httpx2.Response, status: int, code: str) -> dict[str, A
 
 def checked_problem(response: httpx2.Response) -> dict[str, Any]:
     """Return the problem document of a refusal, whichever it is. It is never an accident of ours."""
-    assert 400 <= response.status_code < 500 or response.status_code == 503, response.text
+    assert 400 <= response.status_code < 500 or response.status_code in {502, 503}, response.text
     assert response.headers["content-type"] == PROBLEM, response.text
     problem: dict[str, Any] = response.json()
     assert problem["status"] == response.status_code

@@ -10,7 +10,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from app.auth.identifiers import new_id
 from app.database import Base
-from app.models import Role, RolePermission, Session, SessionEvent, User
+from app.models import Role, RolePermission, Session, SessionEvent, SpentFlow, User
 from app.models.role import ADMINISTRATOR, ORDINARY
 from app.runtime import Runtime
 from tests.accounts import CLIENT, Person
@@ -63,6 +63,11 @@ async def everything(runtime: Runtime) -> dict[str, Sequence[Any]]:
 async def everything_but_stories(runtime: Runtime) -> dict[str, Sequence[Any]]:
     """Return the same without what sessions tell: a refused password is told there."""
     return {name: rows for name, rows in (await everything(runtime)).items() if name != SessionEvent.__tablename__}
+
+
+async def everything_but_spent_flows(runtime: Runtime) -> dict[str, Sequence[Any]]:
+    """Return the same without the flows that have been answered: they stay answered when somebody is refused."""
+    return {name: rows for name, rows in (await everything(runtime)).items() if name != SpentFlow.__tablename__}
 
 
 async def let_time_pass(

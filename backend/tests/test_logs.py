@@ -27,6 +27,7 @@ SECRET_VALUES = {
     "access token": JWT,
     "unsigned token": JWT.rpartition(".")[0] + ".",
     "refresh token": REFRESH_TOKEN,
+    "one-time code": "ost_ec_" + "k" * 43,
     "session cookie": new_cookie_token(new_id()).encode(b"k" * 32),
     "database password": "hunter2-of-the-database",
     "address": "ada.lovelace@example.com",

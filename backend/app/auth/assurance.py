@@ -2,8 +2,13 @@
 
 from collections.abc import Iterable
 
-_FACTORS = {"pwd": "knowledge"}
-"""What kind of factor each method is (RFC 8176): two of different kinds make two factors."""
+FEDERATED = "fed"
+"""An identity provider says who somebody is. RFC 8176 has no name for it."""
+_FACTORS = {"pwd": "knowledge", FEDERATED: "knowledge"}
+"""What kind of factor each method is (RFC 8176): two of different kinds make two factors.
+
+What a provider asked for is not known here. It counts as the weakest, so that with a password it is still one factor.
+"""
 HIGHEST = 2
 
 

@@ -26,6 +26,14 @@ class BearerToken(OAuth2PasswordBearer):
         return token.strip(" \t") or None if scheme.lower() == "bearer" else None
 
 
+def cookies_of(request: HTTPConnection) -> list[tuple[str, str]]:
+    """Return every cookie of a request as it stands in its headers, also two of one name."""
+    # Only what HTTP calls white space is none of the name: of U+00A0 a browser makes another name, which a
+    # neighbouring host may set without what the prefix demands.
+    pairs = [pair.strip(" \t") for header in request.headers.getlist("cookie") for pair in header.split(";")]
+    return [(name, value) for name, _, value in (pair.partition("=") for pair in pairs)]
+
+
 class SessionCookie(APIKeyCookie):
     """Takes the session cookie, as it stands in the Cookie header."""
 
@@ -35,10 +43,7 @@ class SessionCookie(APIKeyCookie):
 
     def find(self, request: HTTPConnection) -> str | None:
         """Do the same at once."""
-        # Only what HTTP calls white space is none of the name: of U+00A0 a browser makes another name, which a
-        # neighbouring host may set without what the prefix demands.
-        pairs = [pair.strip(" \t") for header in request.headers.getlist("cookie") for pair in header.split(";")]
-        values = [value for name, _, value in (pair.partition("=") for pair in pairs) if name == COOKIE_NAME]
+        values = [value for name, value in cookies_of(request) if name == COOKIE_NAME]
         if len(values) > 1:
             raise InvalidRequest("The session cookie came more than once")
         return values[0] if values else None

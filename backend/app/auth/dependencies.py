@@ -5,7 +5,8 @@ that states nothing does not start.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+import re
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
@@ -13,6 +14,7 @@ import structlog
 from fastapi import Depends, Query, Request, Response
 
 from app.auth.actor import CurrentUser
+from app.auth.assurance import FEDERATED
 from app.auth.credentials import EXPIRED_COOKIE, bearer_token, check_keeps_cookie, check_same_site, session_cookie
 from app.auth.handover import Handover
 from app.auth.passwords.pool import HashingPool
@@ -27,11 +29,15 @@ from app.exceptions import (
     InvalidRequest,
     NotAuthenticated,
     PermissionDenied,
+    ProviderConsentRequired,
+    ProviderFailed,
+    ProviderUnavailable,
     SessionEnded,
     TokenExpired,
     TokenInvalid,
     UnsupportedMediaType,
 )
+from app.provider_settings import GOOGLE, SCOPE
 from app.runtime import Runtime
 from app.services.callers import Caller
 from app.services.sessions.issue import PASSWORD
@@ -167,9 +173,21 @@ class FreshGuard(Guard):
         """Return the caller. Raises `InsufficientUserAuthentication`, which says what would do."""
         if datetime.now(UTC) - user.authenticated_at > self.max_age:
             log.info("proof.too_old", authenticated_at=user.authenticated_at.isoformat())
-            methods = (PASSWORD,) if user.has_password else ()
+            methods = (PASSWORD,) if user.has_password else (FEDERATED,)
             raise InsufficientUserAuthentication(int(self.max_age.total_seconds()), methods)
         return user
+
+
+class FreshOrPasswordGuard(FreshGuard):
+    """Lets in whoever has a password, which the service then asks for, and others after a fresh proof."""
+
+    def __init__(self, max_age: timedelta) -> None:
+        super().__init__(max_age)
+        self.statement = f"signed in; without a password, {self.statement}"
+
+    async def __call__(self, user: SignedIn) -> CurrentUser:
+        """Return the caller. Raises `InsufficientUserAuthentication`."""
+        return user if user.has_password else await super().__call__(user)
 
 
 def fresh(*, minutes: int) -> FreshGuard:
@@ -177,6 +195,38 @@ def fresh(*, minutes: int) -> FreshGuard:
     if minutes < 1:
         raise ValueError("nobody can prove anything within less than a minute")
     return FreshGuard(timedelta(minutes=minutes))
+
+
+def fresh_or_password(*, minutes: int) -> FreshOrPasswordGuard:
+    """Return the guard of an act that takes the password as its proof, and a fresh sign-in where there is none."""
+    return FreshOrPasswordGuard(timedelta(minutes=minutes))
+
+
+class GoogleTokenGuard(Guard):
+    """Lets in whoever is signed in and has let this installation do something at Google, and gives the token for it."""
+
+    def __init__(self, scopes: tuple[str, ...]) -> None:
+        self.scopes = scopes
+        self.statement = f"consent at Google to {' '.join(scopes)}"
+        self.errors = (ProviderConsentRequired, ProviderFailed, ProviderUnavailable)
+
+    async def __call__(self, request: Request, user: SignedIn) -> str:
+        """Return an access token of the caller's. Raises `ProviderConsentRequired`, `ProviderFailed`, `ProviderUnavailable`."""
+        runtime = get_runtime(request)
+        return await runtime.provider_tokens.access_token(
+            runtime.federation.provider(GOOGLE), user_id=user.id, scopes=self.scopes, client=client_of(request)
+        )
+
+
+def google_token(scopes: Sequence[str]) -> GoogleTokenGuard:
+    """Return the guard whose route calls Google: `token: Annotated[str, Depends(google_token(scopes=["https://…"]))]`.
+
+    The token is the caller's own, granted for these scopes, and ends a minute from now at the earliest. It needs
+    GOOGLE_KEEP_TOKENS.
+    """
+    if isinstance(scopes, str) or not scopes or not all(re.fullmatch(SCOPE, scope) for scope in scopes):
+        raise ValueError("name the scopes as a list, each as Google's documentation writes it")
+    return GoogleTokenGuard(tuple(dict.fromkeys(scopes)))
 
 
 async def check_form(request: Request) -> None:

@@ -1,11 +1,10 @@
-"""Signs and reads our own JWTs, strictly. The only module that imports a JWT library, beside the keys.
+"""Signs and reads our own JWTs, and checks who signed those of others, strictly. Beside the keys, the only module that
+imports a JWT library.
 
-One function reads every kind; it has to be told which kind and which audience it is to be. What a token says is checked
-here; whether its session still lives is somebody else's question.
+One function reads every kind of ours; it has to be told which kind and which audience it is to be. What a token says is
+checked here; whether its session still lives is somebody else's question.
 """
 
-import base64
-import binascii
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from uuid import UUID
 from joserfc.errors import JoseError
 from joserfc.jws import JWSRegistry
 
+from app.auth import base64url
 from app.auth.assurance import authentication_level
 from app.auth.keys import KeyRing, SigningKey
 
@@ -32,6 +32,8 @@ FIRST_PARTY_CLIENT = "first-party"
 
 _SEPARATORS = 2
 _HEADER_NAMES = {"alg", "kid", "typ"}
+_KEY_HINTS = {"jku", "jwk", "x5c", "x5u"}
+"""Where a header says its key is to be found. Keys come from nowhere but the configuration."""
 # The library's own look-up by name is passed by: it warns that the name EdDSA is about to be replaced (RFC 9864),
 # while most verifiers know no other yet.
 _ALGORITHMS = {name: JWSRegistry.algorithms[name] for name in ("HS256", "ES256", "EdDSA", "RS256")}
@@ -75,6 +77,14 @@ class Token:
 
 
 @dataclass(frozen=True, slots=True)
+class ForeignToken:
+    """What somebody else signed, and with which algorithm. Nothing but the signature has been checked."""
+
+    algorithm: str
+    payload: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class AccessClaims:
     """What an access token says."""
 
@@ -108,22 +118,30 @@ def sign_access_token(claims: AccessClaims, *, ring: KeyRing, issuer: str, audie
 
 def access_claims(token: Token) -> AccessClaims:
     """Return what a checked access token says. Raises `TokenRejected` for a claim that is missing or of a wrong type."""
-    _text(token.payload, "client_id")
+    text_claim(token.payload, "client_id")
     return AccessClaims(
         subject=_uuid(token.payload, "sub"),
         session_id=_uuid(token.payload, "sid"),
-        token_id=_text(token.payload, "jti"),
+        token_id=text_claim(token.payload, "jti"),
         issued_at=token.issued_at,
         expires_at=token.expires_at,
-        authenticated_at=_time(token.payload, "auth_time"),
-        methods=tuple(_texts(token.payload, "amr")),
+        authenticated_at=time_claim(token.payload, "auth_time"),
+        methods=tuple(texts_claim(token.payload, "amr")),
     )
 
 
 def sign_token(payload: Mapping[str, Any], *, kind: TokenKind, key: SigningKey) -> str:
     """Return the compact JWT of a kind that says this, signed with this key."""
-    content = f"{_encode_object({'alg': key.algorithm, 'typ': kind.value, 'kid': key.kid})}.{_encode_object(payload)}"
-    return f"{content}.{_encode_base64url(_ALGORITHMS[key.algorithm].sign(content.encode(), key.key))}"
+    return sign_payload({"alg": key.algorithm, "typ": kind.value, "kid": key.kid}, payload, key=key)
+
+
+def sign_payload(header: Mapping[str, str], payload: Mapping[str, Any], *, key: SigningKey) -> str:
+    """Return the compact JWS of a payload under this header, signed with the key's algorithm whatever the header says.
+
+    For tokens that are not of our kinds: those of the provider that developers sign in with offline.
+    """
+    content = f"{_encode_object(header)}.{_encode_object(payload)}"
+    return f"{content}.{base64url.encode(_ALGORITHMS[key.algorithm].sign(content.encode(), key.key))}"
 
 
 def read_token(token: str, *, use: TokenUse, ring: KeyRing, now: datetime) -> Token:
@@ -161,6 +179,23 @@ def verify_signature(token: str, key: SigningKey) -> None:
         raise TokenRejected("bad signature")
 
 
+def read_foreign_token(token: str, *, keys: Mapping[str, SigningKey]) -> ForeignToken:
+    """Return what a JWT of somebody else says, once one of their keys is known to have signed it. No claim is checked.
+
+    The key and its algorithm are picked by `kid`, and the header may name neither a key nor a type of ours: `typ` is
+    `JWT`, or absent (RFC 8725, sections 3.1, 3.10 and 3.11). Raises `UnknownKey` or `TokenRejected`.
+    """
+    header, payload, _ = _split(token)
+    names = _decode_object(header)
+    if names.get("typ", "JWT") != "JWT" or names.keys() & _KEY_HINTS:
+        raise TokenRejected("another kind of token, or one that brings its own key")
+    key = keys.get(text_claim(names, "kid"))
+    if key is None:
+        raise UnknownKey("unknown key")
+    verify_signature(token, key)
+    return ForeignToken(algorithm=key.algorithm, payload=_decode_object(payload))
+
+
 def unchecked_session_id(token: str) -> UUID:
     """Return the session that an access token names, without any check: to look into it, never to let anybody in.
 
@@ -195,10 +230,10 @@ def _checked(payload: dict[str, Any], *, key: SigningKey, use: TokenUse, now: da
     """Check what tokens of every kind say: from whom, for whom, about whom, since when and until when."""
     if payload.get("iss") != use.issuer or payload.get("aud") != use.audience:
         raise TokenRejected("issuer or audience is not ours")
-    _text(payload, "sub")
-    _text(payload, "jti")
-    issued_at, expires_at = _time(payload, "iat"), _time(payload, "exp")
-    if max(issued_at, _time({"nbf": 0, **payload}, "nbf")) > now + LEEWAY:
+    text_claim(payload, "sub")
+    text_claim(payload, "jti")
+    issued_at, expires_at = time_claim(payload, "iat"), time_claim(payload, "exp")
+    if max(issued_at, time_claim({"nbf": 0, **payload}, "nbf")) > now + LEEWAY:
         raise TokenRejected("issued in the future, or not valid yet")
     if expires_at - issued_at > MAXIMUM_LIFETIME:
         raise TokenRejected("lives longer than any token of ours")
@@ -208,22 +243,14 @@ def _checked(payload: dict[str, Any], *, key: SigningKey, use: TokenUse, now: da
 
 
 def _encode_object(value: Mapping[str, Any]) -> str:
-    return _encode_base64url(json.dumps(value, separators=(",", ":")).encode())
-
-
-def _encode_base64url(raw: bytes) -> str:
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+    return base64url.encode(json.dumps(value, separators=(",", ":")).encode())
 
 
 def _decode_base64url(part: str) -> bytes:
-    """Decode strictly: no padding, no foreign character, no unused bits, so one token has one spelling (RFC 7515, 2)."""
     try:
-        decoded = base64.b64decode(part + "=" * (-len(part) % 4), altchars=b"-_", validate=True)
-    except binascii.Error as error:
-        raise TokenRejected("not base64url") from error
-    if _encode_base64url(decoded) != part:
-        raise TokenRejected("not canonical base64url")
-    return decoded
+        return base64url.decode(part)
+    except base64url.Base64urlInvalid as error:
+        raise TokenRejected(str(error)) from error
 
 
 def _decode_object(part: str) -> dict[str, Any]:
@@ -243,14 +270,16 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return value
 
 
-def _text(payload: Mapping[str, Any], name: str) -> str:
+def text_claim(payload: Mapping[str, Any], name: str) -> str:
+    """Return a member that must be there and be text, not empty. Raises `TokenRejected`."""
     value = payload.get(name)
     if not isinstance(value, str) or not value:
         raise TokenRejected(f"claim {name} is missing or not text")
     return value
 
 
-def _texts(payload: Mapping[str, Any], name: str) -> list[str]:
+def texts_claim(payload: Mapping[str, Any], name: str) -> list[str]:
+    """Return a member that must be there and be a list of texts. Raises `TokenRejected`."""
     value = payload.get(name)
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise TokenRejected(f"claim {name} is missing or not a list of texts")
@@ -258,7 +287,7 @@ def _texts(payload: Mapping[str, Any], name: str) -> list[str]:
 
 
 def _uuid(payload: Mapping[str, Any], name: str) -> UUID:
-    text = _text(payload, name)
+    text = text_claim(payload, name)
     try:
         value = UUID(text)
     except ValueError as error:
@@ -268,7 +297,8 @@ def _uuid(payload: Mapping[str, Any], name: str) -> UUID:
     return value
 
 
-def _time(payload: Mapping[str, Any], name: str) -> datetime:
+def time_claim(payload: Mapping[str, Any], name: str) -> datetime:
+    """Return a member that must be there and be whole seconds since 1970, as a time. Raises `TokenRejected`."""
     value = payload.get(name)
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 1 << 34:
         raise TokenRejected(f"claim {name} is missing or not a time")

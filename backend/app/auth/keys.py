@@ -1,19 +1,29 @@
-"""The keys that everything else is signed with: derived from the server secret, or key pairs of their own."""
+"""The keys that everything else is signed with: derived from the server secret, or pairs; and others' public keys."""
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey, RSAPublicNumbers
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.serialization import load_der_private_key
 from joserfc.jwk import ECKey, Key, OctKey, OKPKey, RSAKey
 
+from app.auth import base64url
+
 RSA_BITS = 3072
 """As hard to break as the other algorithms: 128 bits of security (NIST SP 800-57 part 1, table 2)."""
+RSA_BITS_ACCEPTED = range(2048, 8193)
+"""Of other people's keys (RFC 7518, section 3.3)."""
 
 _PAIR_TYPES: Mapping[str, type[ECKey | OKPKey | RSAKey]] = {"ES256": ECKey, "EdDSA": OKPKey, "RS256": RSAKey}
+_P256_BYTES = 32
+_HIGHEST_EXPONENT = 1 << 32
+"""A larger one makes every check slow. Nearly everybody uses 65537."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +95,51 @@ def public_jwk(pair: SigningKey) -> dict[str, str]:
     _pair_type(pair.algorithm)
     members = {name: str(value) for name, value in pair.key.as_dict(private=False).items()}
     return {**members, "kid": pair.kid, "use": "sig", "alg": pair.algorithm}
+
+
+def foreign_public_key(members: Mapping[str, str], *, kid: str, algorithm: str) -> SigningKey:
+    """Return the public key of somebody else, read from the members of its JSON Web Key (RFC 7518, section 6).
+
+    Raises `ValueError` when they make none: one is missing or no base64url, a point is not on its curve, or an RSA key
+    is too weak, or so large that every check with it would be slow.
+    """
+    try:
+        native = _PUBLIC_READERS[algorithm](members)
+    except KeyError as error:
+        raise ValueError("a member is missing") from error
+    key = _pair_type(algorithm).import_key(native)  # type: ignore[arg-type]  # Each reader gives its own type.
+    return SigningKey(kid=kid, algorithm=algorithm, key=key)
+
+
+def _rsa_public_key(members: Mapping[str, str]) -> RSAPublicKey:
+    modulus, exponent = _number(members["n"]), _number(members["e"])
+    if modulus.bit_length() not in RSA_BITS_ACCEPTED or not 1 < exponent < _HIGHEST_EXPONENT:
+        raise ValueError("an RSA key that is too weak, or too slow to use")
+    return RSAPublicNumbers(exponent, modulus).public_key()
+
+
+def _p256_public_key(members: Mapping[str, str]) -> EllipticCurvePublicKey:
+    x, y = base64url.decode(members["x"]), base64url.decode(members["y"])
+    if not len(x) == len(y) == _P256_BYTES:
+        raise ValueError("a coordinate of another length than the curve's")
+    return EllipticCurvePublicKey.from_encoded_point(SECP256R1(), b"\x04" + x + y)
+
+
+def _ed25519_public_key(members: Mapping[str, str]) -> Ed25519PublicKey:
+    return Ed25519PublicKey.from_public_bytes(base64url.decode(members["x"]))
+
+
+def _number(text: str) -> int:
+    return int.from_bytes(base64url.decode(text))
+
+
+_PUBLIC_READERS: Mapping[
+    str, Callable[[Mapping[str, str]], RSAPublicKey | EllipticCurvePublicKey | Ed25519PublicKey]
+] = {
+    "ES256": _p256_public_key,
+    "EdDSA": _ed25519_public_key,
+    "RS256": _rsa_public_key,
+}
 
 
 def _named(algorithm: str, key: ECKey | OKPKey | RSAKey) -> SigningKey:

@@ -22,6 +22,8 @@ from app.extensions import load_extensions
 from app.logs import configure_logging
 from app.main import create_app
 from app.migrations import revisions
+from app.offline.clients import issuer_of
+from app.providers import is_google_offline
 from app.routes import route_map
 from app.services.administrators import has_administrator, new_setup_code
 from app.services.examination import misspelt_settings
@@ -126,5 +128,7 @@ async def _welcome(settings: Settings) -> str:
     if not administered:
         code = new_setup_code(settings, now=datetime.now(UTC))
         lines.append(f"  First administrator  {settings.PUBLIC_URL}/setup#code={code}  (works once, for 24 hours)")
+    if is_google_offline(settings):
+        lines.append(f"  Google               is played by {issuer_of(settings)}: sign in as anybody, with no network")
     lines += [f"  Warning              {finding.text}" for finding in misspelt_settings()]
     return "\n".join(lines)

@@ -1,9 +1,26 @@
 """The tables, one in each file. Importing this package makes all of them known to `Base.metadata`."""
 
+from app.models.identity import Identity
+from app.models.provider_token import ProviderToken
 from app.models.role import Role, RolePermission
 from app.models.session import EndCause, Session
 from app.models.session_event import SessionEvent, SessionEventKind
+from app.models.sign_in_code import SignInCode
 from app.models.signing_key import StoredKey
+from app.models.spent_flow import SpentFlow
 from app.models.user import User
 
-__all__ = ["EndCause", "Role", "RolePermission", "Session", "SessionEvent", "SessionEventKind", "StoredKey", "User"]
+__all__ = [
+    "EndCause",
+    "Identity",
+    "ProviderToken",
+    "Role",
+    "RolePermission",
+    "Session",
+    "SessionEvent",
+    "SessionEventKind",
+    "SignInCode",
+    "SpentFlow",
+    "StoredKey",
+    "User",
+]

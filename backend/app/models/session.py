@@ -22,6 +22,9 @@ class EndCause(StrEnum):
     ENDED_BY_ADMINISTRATOR = "ended_by_administrator"
     SIGNED_IN_AGAIN = "signed_in_again"
     PASSWORD_CHANGED = "password_changed"
+    ADDRESS_PROVED = "address_proved"
+    """The owner of the account's address came; whoever had this session had never proved to be that."""
+    WAY_IN_REMOVED = "way_in_removed"
     REFRESH_TOKEN_REUSED = "refresh_token_reused"
     USER_DISABLED = "user_disabled"
     IDLE_TIMEOUT = "idle_timeout"
@@ -42,8 +45,9 @@ class Session(Base):
     counter: Mapped[int] = mapped_column(default=0)
     created_at: Mapped[datetime]
     authenticated_at: Mapped[datetime]
+    """When the user last proved who they are; 1970 if their provider does not say."""
     methods: Mapped[str] = mapped_column(String(100))
-    """How the user proved who they are, separated by spaces (RFC 8176): `pwd`."""
+    """How the user proved who they are, separated by spaces (RFC 8176): `pwd`, `fed`."""
     refreshed_at: Mapped[datetime]
     """When the current refresh token, or cookie, was made; its parent is honoured for a short grace after that."""
     idle_expires_at: Mapped[datetime]

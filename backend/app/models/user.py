@@ -20,6 +20,8 @@ class User(Base):
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     email: Mapped[str] = mapped_column(String(254))
     email_normal: Mapped[str] = mapped_column(String(254))
+    email_verified_at: Mapped[datetime | None]
+    """When somebody last proved that the address is theirs. None: whoever registered only wrote it."""
     full_name: Mapped[str | None] = mapped_column(String(200))
     search_text: Mapped[str] = mapped_column(String(500))
     """Address and name in lower case, for the administrators' search only."""

@@ -2,8 +2,9 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Form, status
+from fastapi import APIRouter, Depends, Form, status
 
+from app.auth.actor import CurrentUser
 from app.auth.dependencies import (
     HandoverDep,
     HashingDep,
@@ -14,6 +15,7 @@ from app.auth.dependencies import (
     SignInContextDep,
     TokensDep,
     WorkDep,
+    fresh_or_password,
 )
 from app.exceptions import (
     CrossSiteRequest,
@@ -139,8 +141,13 @@ async def update_me(body: UpdateMeRequest, user: SignedIn, work: WorkDep) -> Use
     status_code=status.HTTP_204_NO_CONTENT,
     responses=problem_responses(WrongPassword, HashingBusy),
 )
-async def change_password(body: ChangePasswordRequest, user: SignedIn, work: WorkDep, hashing: HashingDep) -> None:
-    """Change your password. Every other session of yours ends."""
+async def change_password(
+    body: ChangePasswordRequest,
+    user: Annotated[CurrentUser, Depends(fresh_or_password(minutes=10))],
+    work: WorkDep,
+    hashing: HashingDep,
+) -> None:
+    """Change your password, or set your first one. Every other session of yours ends."""
     await accounts.change_password(work, hashing, user=user, current=body.current_password, new=body.new_password)
 
 
@@ -150,7 +157,11 @@ async def change_password(body: ChangePasswordRequest, user: SignedIn, work: Wor
     responses=problem_responses(WrongPassword, LastAdministrator, HashingBusy),
 )
 async def delete_me(
-    body: DeleteMeRequest, user: SignedIn, work: WorkDep, hashing: HashingDep, handover: HandoverDep
+    body: DeleteMeRequest,
+    user: Annotated[CurrentUser, Depends(fresh_or_password(minutes=10))],
+    work: WorkDep,
+    hashing: HashingDep,
+    handover: HandoverDep,
 ) -> None:
     """Delete your account and everything that hangs on it. This cannot be undone."""
     await accounts.delete_account(work, hashing, user=user, password=body.password)

@@ -69,14 +69,17 @@ class UpdateMeRequest(RequestModel):
     full_name: FullName | None = Field(description="null takes the name away.")
 
 
+_WITHOUT = "null, or left out, for an account without a password; then the sign-in must be fresh."
+
+
 class ChangePasswordRequest(RequestModel):
     """The password of now and the one to be."""
 
-    current_password: Password
+    current_password: Password | None = Field(None, description=_WITHOUT)
     new_password: Password
 
 
 class DeleteMeRequest(RequestModel):
     """The password, as a fresh proof."""
 
-    password: Password
+    password: Password | None = Field(None, description=_WITHOUT)

@@ -24,7 +24,7 @@ class SessionResponse(ResponseModel):
     last_address: str | None = Field(description="Where it was last used from.")
     methods: list[str] = Field(description="How its user proved who they are (RFC 8176).", examples=[["pwd"]])
     created_at: datetime
-    authenticated_at: datetime = Field(description="When they last did.")
+    authenticated_at: datetime = Field(description="When they last did; 1970 if their provider does not say.")
     last_seen_at: datetime = Field(description="When it was last used, to within a few minutes.")
     idle_expires_at: datetime = Field(description="When it ends if it is not used.")
     expires_at: datetime = Field(description="When it ends whatever happens.")

@@ -83,14 +83,16 @@ async def update_profile(work: Work, *, user: CurrentUser, full_name: str | None
     return updated
 
 
-async def change_password(work: Work, hashing: HashingPool, *, user: CurrentUser, current: str, new: str) -> None:
-    """Replace the caller's password and end every other session of theirs.
+async def change_password(
+    work: Work, hashing: HashingPool, *, user: CurrentUser, current: str | None, new: str
+) -> None:
+    """Replace the caller's password, or set the first one, and end every other session of theirs.
 
-    Raises `WrongPassword` when the current one is wrong or was changed meanwhile, `SessionEnded` when the session was
+    `current` is None only for an account without a password, whose caller has given another fresh proof. Raises `WrongPassword` when the current one is wrong or was changed meanwhile, `SessionEnded` when the session was
     ended meanwhile, `FieldInvalid` when the new one is not accepted.
     """
     check_new_password(work.settings, new, pointer="/new_password", own_words=(user.email, user.full_name or ""))
-    stored = await verified_password_hash(work, hashing, user=user, password=current)
+    stored = await _proved_hash(work, hashing, user=user, password=current)
     statement = (
         update(User)
         .where(User.id == user.id, User.password_hash == stored, living_session(user.session_id, work.now))
@@ -103,18 +105,28 @@ async def change_password(work: Work, hashing: HashingPool, *, user: CurrentUser
     log.info("user.password_changed", user_id=str(user.id))
 
 
-async def delete_account(work: Work, hashing: HashingPool, *, user: CurrentUser, password: str) -> None:
-    """Delete the caller's account with everything that hangs on it, after a fresh proof of the password.
+async def delete_account(work: Work, hashing: HashingPool, *, user: CurrentUser, password: str | None) -> None:
+    """Delete the caller's account with everything that hangs on it, after a fresh proof: of the password, if it has one.
 
     Raises `WrongPassword`, `SessionEnded`, or `LastAdministrator` when nobody else could administer the installation.
     """
-    stored = await verified_password_hash(work, hashing, user=user, password=password)
+    stored = await _proved_hash(work, hashing, user=user, password=password)
     await keep_an_administrator(work, without=user.id)
     mine = (User.id == user.id, User.password_hash == stored, living_session(user.session_id, work.now))
     statement = delete(User).where(*mine).returning(User.id)
     if (await work.db.execute(statement)).first() is None:
         await _refuse_overtaken(work, user)
     log.info("user.deleted", user_id=str(user.id))
+
+
+async def _proved_hash(work: Work, hashing: HashingPool, *, user: CurrentUser, password: str | None) -> str | None:
+    """Return the stored hash once its password has been proved, or None where there is none and none was sent.
+
+    Who had a password when the request began must send it: no other proof was asked of them. Raises `WrongPassword`.
+    """
+    if password is None and not user.has_password:
+        return None
+    return await verified_password_hash(work, hashing, user=user, password=password or "")
 
 
 async def verified_password_hash(work: Work, hashing: HashingPool, *, user: CurrentUser, password: str) -> str:
@@ -164,7 +176,7 @@ def search_text(email_normal: str, full_name: str | None) -> str:
 
 
 async def _refuse_overtaken(work: Work, user: CurrentUser) -> NoReturn:
-    """Say what happened while the password was verified: the session has ended, or the password is another one now."""
+    """Say what happened meanwhile: the session has ended, or the password is another one now."""
     await reread_current_user(work, user=user)
     raise WrongPassword
 

@@ -23,6 +23,7 @@ from app.database import IDENTIFYING_STATEMENTS, Database, Reader, Work
 from app.exceptions import SessionEnded, TokenInvalid
 from app.models import EndCause, RolePermission, Session, User
 from app.models.role import Role
+from app.services.sessions.issue import LONG_AGO, PASSWORD
 from app.services.sessions.state import end_cause_of
 
 LARGEST_BATCH = 200
@@ -131,7 +132,9 @@ class Callers:
         is_former = hmac.compare_digest(row.former_secret_digest or b"", cookie.secret_digest)
         if not is_former or row.refreshed_at + self._grace < now:
             raise TokenInvalid
-        return _caller(row, now, _Proof(row.began_at, tuple(row.methods.split(" ")[:1])))
+        first = row.methods.split(" ")[0]
+        # When somebody proved it to a provider has been overwritten by the newer proof: nobody knows it any more.
+        return _caller(row, now, _Proof(row.began_at if first == PASSWORD else LONG_AGO, (first,)))
 
     async def close(self) -> None:
         """Wait until nothing is under way any more."""

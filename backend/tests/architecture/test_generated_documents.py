@@ -52,6 +52,7 @@ def test_every_setting_stands_in_a_group_with_its_default() -> None:
     assert list(rows) == list(Settings.model_fields)
     assert {name for name, row in rows.items() if "(secret)" in row} == {
         "DATABASE_URL",
+        "GOOGLE_CLIENT_SECRET",
         "SECRET_KEY",
         "SECRET_KEY_PREVIOUS",
     }

@@ -24,7 +24,19 @@ from tests.rows import count
 
 __all__ = ["empty_url"]
 
-TABLES = {"alembic_version", "role_permissions", "roles", "session_events", "sessions", "signing_keys", "users"}
+TABLES = {
+    "alembic_version",
+    "identities",
+    "provider_tokens",
+    "role_permissions",
+    "roles",
+    "session_events",
+    "sessions",
+    "sign_in_codes",
+    "signing_keys",
+    "spent_flows",
+    "users",
+}
 COMPARISON = """
 import asyncio
 import app.main

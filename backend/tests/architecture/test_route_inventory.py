@@ -11,17 +11,27 @@ from tests.middleware import product
 
 INVENTORY = {
     ("GET", "/.well-known/jwks.json", "public"),
+    ("POST", "/api/v1/auth/exchange", "public"),
     ("POST", "/api/v1/auth/login", "public"),
     ("POST", "/api/v1/auth/logout", "signed in"),
     ("POST", "/api/v1/auth/logout/all", "signed in"),
     ("POST", "/api/v1/auth/logout/others", "signed in"),
     ("GET", "/api/v1/auth/me", "signed in"),
     ("PATCH", "/api/v1/auth/me", "signed in"),
-    ("POST", "/api/v1/auth/me/delete", "signed in"),
-    ("POST", "/api/v1/auth/me/password", "signed in"),
+    ("POST", "/api/v1/auth/me/delete", "signed in; without a password, proved within 10 minutes"),
+    ("GET", "/api/v1/auth/me/identities", "signed in"),
+    ("DELETE", "/api/v1/auth/me/identities/{identity_id}", "proved within 10 minutes"),
+    ("POST", "/api/v1/auth/me/password", "signed in; without a password, proved within 10 minutes"),
     ("POST", "/api/v1/auth/reauthenticate", "signed in"),
     ("POST", "/api/v1/auth/refresh", "public"),
     ("POST", "/api/v1/auth/register", "public"),
+    ("GET", "/api/v1/auth/{provider}/callback", "public"),
+    ("POST", "/api/v1/auth/{provider}/code", "public"),
+    ("POST", "/api/v1/auth/{provider}/id-token", "public"),
+    ("POST", "/api/v1/auth/{provider}/link", "proved within 10 minutes"),
+    ("GET", "/api/v1/auth/{provider}/login", "public"),
+    ("POST", "/api/v1/auth/{provider}/nonce", "public"),
+    ("POST", "/api/v1/auth/{provider}/start", "public"),
     ("GET", "/api/v1/sessions/", "signed in"),
     ("DELETE", "/api/v1/sessions/{session_id}", "signed in"),
     ("GET", "/api/v1/sessions/{session_id}", "signed in"),
@@ -56,16 +66,28 @@ def routes_of(app: FastAPI) -> list[tuple[str, str, str | None]]:
 def test_a_production_installation_serves_exactly_these_routes() -> None:
     """3.5-16, S11, S13, S83, V8.1.1: every route with who may call it, and no route more."""
     routes = routes_of(application(**PRODUCTION))
-    assert len(routes) == 27
+    assert len(routes) == 37
     assert set(routes) == INVENTORY
 
 
-@pytest.mark.parametrize("settings", [{}, {**PRODUCTION, "DOCS_ENABLED": True}], ids=["development", "asked for"])
+GOOGLE = {"GOOGLE_CLIENT_ID": "real", "GOOGLE_CLIENT_SECRET": "real"}
+
+
+@pytest.mark.parametrize("settings", [GOOGLE, {**PRODUCTION, "DOCS_ENABLED": True}], ids=["development", "asked for"])
 def test_the_api_document_adds_two_routes_where_it_is_enabled(settings: dict[str, object]) -> None:
     """S83, V13.4.5."""
     routes = routes_of(application(**settings))
-    assert len(routes) == 29
+    assert len(routes) == 39
     assert set(routes) == INVENTORY | DOCUMENT_ROUTES
+
+
+def test_who_has_no_client_at_google_gets_one_that_plays_google() -> None:
+    """V13.4.2, V15.2.3: in development, and only where nobody else can reach the server."""
+    added = set(routes_of(application())) - INVENTORY - DOCUMENT_ROUTES
+    assert len(added) == 10
+    assert all(path.startswith("/dev/google/") and guard == "public" for _, path, guard in added)
+    for elsewhere in (PRODUCTION, {"PUBLIC_URL": "http://192.168.1.7:8000"}, GOOGLE):
+        assert not any(path.startswith("/dev/") for _, path, _ in routes_of(application(**elsewhere)))
 
 
 def test_an_extension_adds_its_routes_and_changes_none_of_ours() -> None:

@@ -5,7 +5,11 @@ from pathlib import Path
 import pytest
 
 from app.auth.identifiers import new_id
+from tests.browser import browsers
+from tests.peer_provider import peer_provider
 from tests.postgres import PostgresServer
+
+__all__ = ["browsers", "peer_provider"]
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 import structlog
@@ -22,6 +22,8 @@ from app.services.sessions.events import record_event
 log = structlog.get_logger()
 
 PASSWORD = "pwd"
+LONG_AGO = datetime.fromtimestamp(0, UTC)
+"""When somebody proved who they are of whom nobody knows when: longer ago than any fresh proof may be."""
 NEW_DEVICE = "new device"
 NEW_PLACE = "new place"
 
@@ -61,9 +63,16 @@ class Begun:
 
 
 async def begin_session(
-    work: Work, *, user_id: UUID, methods: Sequence[str], transport: Transport = Transport.BEARER
+    work: Work,
+    *,
+    user_id: UUID,
+    methods: Sequence[str],
+    transport: Transport = Transport.BEARER,
+    authenticated_at: datetime | None = None,
 ) -> Begun:
-    """Add a session for a user who has just proved who they are, and return its first tokens or its cookie.
+    """Add a session for a user who has proved who they are, and return its first tokens or its cookie.
+
+    `authenticated_at` is when they did; None if nobody knows, and then it counts as no fresh proof.
 
     The user's row is locked until the commit, so that a disabling comes before (and then this raises
     `InvalidCredentials`) or after (and then it ends this session), whichever door led here.
@@ -82,7 +91,7 @@ async def begin_session(
         secret_digest=handed_out.secret_digest,
         counter=0,
         created_at=work.now,
-        authenticated_at=work.now,
+        authenticated_at=authenticated_at or LONG_AGO,
         methods=" ".join(methods),
         refreshed_at=work.now,
         idle_expires_at=min(work.now + work.settings.session_idle_ttl, expires_at),

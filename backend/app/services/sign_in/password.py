@@ -46,7 +46,9 @@ async def sign_in_with_password(
     hashing.check_capacity()
     account = await _identify(work.read, credentials.email)
     proved = await _prove(work, hashing, account, credentials)
-    return await complete(work, context, Attempt(user_id=proved.user_id, methods=(PASSWORD,)))
+    return await complete(
+        work, context, Attempt(user_id=proved.user_id, methods=(PASSWORD,), authenticated_at=work.now)
+    )
 
 
 async def _identify(read: Reader, email: str) -> _Account | None:

@@ -7,6 +7,7 @@ beside this one, a further demand a gate: neither is a branch.
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from app.auth.tokens import CookieToken
@@ -25,6 +26,8 @@ class Attempt:
     user_id: UUID
     methods: tuple[str, ...]
     """How, so far (RFC 8176)."""
+    authenticated_at: datetime | None = None
+    """When. None: nobody knows, so what asks for a fresh proof asks for another one."""
 
 
 @dataclass(frozen=True)
@@ -67,15 +70,29 @@ async def complete(work: Work, context: SignInContext, attempt: Attempt) -> Issu
     A cookie session that the same browser had before ends: it is replaced, never taken over (OWASP ASVS 5.0, 7.2.4).
     Raises what a gate raises, and `InvalidCredentials` when the account has just been disabled.
     """
-    for gate in context.rules.gates:
-        await gate(work, attempt)
-    begun = await begin_session(work, user_id=attempt.user_id, methods=attempt.methods, transport=context.transport)
+    await ask_gates(work, context.rules, attempt)
+    begun = await begin_session(
+        work,
+        user_id=attempt.user_id,
+        methods=attempt.methods,
+        transport=context.transport,
+        authenticated_at=attempt.authenticated_at,
+    )
     if context.replaces:
         await end_replaced_session(work, cookie=context.replaces, cause=EndCause.SIGNED_IN_AGAIN)
     if begun.news:
         for observer in context.rules.observers:
             await _tell(observer, work, SignInElsewhere(session=begun.session, news=begun.news))
     return begun.issued
+
+
+async def ask_gates(work: Work, rules: SignInRules, attempt: Attempt) -> None:
+    """Ask every gate, and raise what the first one raises that is closed.
+
+    `complete` does so. Who has to change an account before there is a session asks before that as well.
+    """
+    for gate in rules.gates:
+        await gate(work, attempt)
 
 
 async def _tell(observer: Observer, work: Work, elsewhere: SignInElsewhere) -> None:

@@ -1,0 +1,1 @@
+"""A strict relying party of OpenID Connect: values in, values out. It fetches nothing and stores nothing."""

@@ -1,0 +1,74 @@
+"""`ostiary link-check`."""
+
+import asyncio
+from enum import StrEnum
+
+import typer
+
+from app.auth.linking import LinkDecision, LinkSituation
+from app.auth.oidc.provider import Provider
+from app.config import Settings
+from app.database import Database
+from app.logs import configure_logging
+from app.providers import configured_providers
+from app.services.federation.link_check import SupposedComer, check_link
+
+
+class YesOrNo(StrEnum):
+    """An answer that must be given: neither is a good guess."""
+
+    YES = "yes"
+    NO = "no"
+
+
+def link_check(  # noqa: PLR0913, PLR0917  # Each is an option of the command.
+    issuer: str = typer.Option(..., help="The provider's issuer, or its name in the settings."),
+    email: str = typer.Option(..., help="The address that the provider would name."),
+    verified: YesOrNo = typer.Option(..., help="Whether the provider would call the address verified."),
+    subject: str = typer.Option(None, help="Who it is at the provider (`sub`); somebody new otherwise."),
+    hosted_domain: str = typer.Option(None, help="The organisation that Google would name (`hd`)."),
+    signed_in_as: str = typer.Option(None, help="The account whose user would add the identity; otherwise a sign-in."),
+) -> None:
+    """Tell what would happen if somebody came from a provider now, and by which rule. Nothing is changed."""
+    settings = Settings.load()
+    configure_logging(settings)
+    provider = _find_provider(settings, issuer)
+    comer = SupposedComer(
+        # The spelling that identities are kept by. A provider that is not configured may have some, too.
+        issuer=provider.issuer if provider else issuer,
+        subject=subject,
+        email=email,
+        verified=verified is YesOrNo.YES,
+        provider=provider,
+        hosted_domain=hosted_domain,
+    )
+    typer.echo(_written(*asyncio.run(_check(settings, comer, signed_in_as))))
+
+
+def _find_provider(settings: Settings, text: str) -> Provider | None:
+    """Return the provider with this name or issuer, or None."""
+    return next((p for p in configured_providers(settings) if text == p.name or text in p.issuers), None)
+
+
+async def _check(
+    settings: Settings, comer: SupposedComer, signed_in_as: str | None
+) -> tuple[LinkSituation, LinkDecision]:
+    database = Database(settings)
+    try:
+        return await check_link(database.read, comer=comer, signed_in_as=signed_in_as)
+    finally:
+        await database.close()
+
+
+def _written(situation: LinkSituation, decision: LinkDecision) -> str:
+    lines = (
+        ("action", decision.action.value),
+        ("rule", decision.rule.value),
+        ("why", decision.reason),
+        ("identity", "known" if situation.identity_known else "new"),
+        ("provider's address", situation.provider_email.value),
+        ("authority", "yes" if situation.authority else "no"),
+        ("account with it", situation.local.value),
+        ("signed in as", situation.signed_in_as.value),
+    )
+    return "\n".join(f"{name:<20}{value}" for name, value in lines)

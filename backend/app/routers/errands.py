@@ -1,0 +1,147 @@
+"""The cookies of a sign-in through a provider, and where a browser goes when it fails."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Annotated
+
+from fastapi import Depends, Path, Request, Response, status
+
+from app.auth.credentials import check_keeps_cookie, check_same_site, cookies_of, session_cookie
+from app.auth.dependencies import get_runtime
+from app.auth.oidc.provider import Provider
+from app.auth.redirects import with_parameter
+from app.auth.transports import Transport
+from app.exceptions import AppException, FlowInvalid
+from app.problems import RENDERER, problem_response
+from app.runtime import Runtime
+from app.services.federation.errands import Door, Errand, errand_name, open_errand, seal_errand
+from app.services.federation.one_time_codes import LIFETIME
+from app.services.federation.refusals import refusals_told
+from app.services.federation.relying_party import RelyingParty
+from app.services.sign_in.stages import SignInContext
+
+PREFIX = "__Host-ostiary-flow-"
+"""Goes on with a name of the flow, so that a second tab does not undo the first one's."""
+PROOF_COOKIE = "__Host-ostiary-code"
+MOST_ERRANDS = 3
+"""That one browser may have under way. Whoever begins another gives up those before: cookies fill every request."""
+_SECONDS = 600
+
+
+@dataclass(frozen=True)
+class Errands:
+    """The errands of the browser that a request comes from, at the provider that its path names."""
+
+    request: Request
+    response: Response
+    runtime: Runtime
+    provider: Provider
+
+    @property
+    def party(self) -> RelyingParty:
+        """What signs people in through providers."""
+        return self.runtime.federation
+
+    def keep(self, errand: Errand) -> None:
+        """Give an errand to the browser. Nothing is kept here."""
+        present = {name for name, _ in cookies_of(self.request) if name.startswith(PREFIX)}
+        for name in sorted(present) if len(present) >= MOST_ERRANDS else ():
+            self.response.headers.append("Set-Cookie", _header(name, "", 0))
+        value = seal_errand(errand, self.party.flow_keys)
+        self.response.headers.append("Set-Cookie", _header(PREFIX + errand_name(errand.key), value, _SECONDS))
+
+    def take(self, key: str, *, door: Door, now: datetime) -> Errand:
+        """Return the errand that an answer names, and take its cookie away, whatever becomes of the answer.
+
+        A refusal from here on goes with the browser to where the flow says, if it is the callback that was called.
+        Raises `FlowInvalid` for an errand that this browser has not, or has for another provider or door.
+        """
+        name = PREFIX + errand_name(key)
+        gone = _header(name, "", 0)
+        self.response.headers.append("Set-Cookie", gone)
+        self.request.scope[RENDERER] = partial(_show, gone=gone, return_to=None)
+        values = [value for found, value in cookies_of(self.request) if found == name]
+        with refusals_told(self.provider.name):
+            errand = open_errand(values[0] if len(values) == 1 else None, self.party.flow_keys, now)
+            if errand.door is not door or errand.flow.provider != self.provider.name:
+                raise FlowInvalid
+        if door is Door.CALLBACK:
+            self.go_to_if_refused(errand.flow.return_to, gone=gone)
+        return errand
+
+    def go_to_if_refused(self, return_to: str, *, gone: str | None = None) -> None:
+        """Send the browser to a page of the front end with the code of a refusal, instead of showing a document."""
+        self.request.scope[RENDERER] = partial(_show, gone=gone, return_to=return_to)
+
+    def go_to(self, url: str) -> None:
+        """Send the browser on (303: whatever brought it here, it asks anew; RFC 9700, section 4.12)."""
+        self.response.status_code = status.HTTP_303_SEE_OTHER
+        self.response.headers["Location"] = url
+        self.response.headers["Cache-Control"] = "no-store"
+
+    def keep_proof(self, proof: str | None) -> None:
+        """Give the browser what it must show with the one-time code, if the front end has nothing of its own."""
+        if proof is not None:
+            age = int(LIFETIME.total_seconds())
+            self.response.headers.append("Set-Cookie", _header(PROOF_COOKIE, proof, age))
+
+    def context(self, transport: Transport) -> SignInContext:
+        """Return what stands around a sign-in that ends in the callback: the flow says how its session is carried."""
+        present = session_cookie.find(self.request) if transport is Transport.COOKIE else None
+        replaces = self.runtime.tokens.find_cookie(present) if present else None
+        return SignInContext(rules=self.runtime.sign_in, transport=transport, replaces=replaces)
+
+
+async def get_party(request: Request) -> RelyingParty:
+    """Return what signs people in through providers."""
+    return get_runtime(request).federation
+
+
+async def get_errands(
+    request: Request,
+    response: Response,
+    provider: Annotated[str, Path(max_length=30, pattern=r"^[a-z0-9-]+$", examples=["google"])],
+) -> Errands:
+    """Return the errands of the browser. Raises `NotFoundError` for a provider that is not configured."""
+    runtime = get_runtime(request)
+    return Errands(request, response, runtime, runtime.federation.provider(provider))
+
+
+async def find_proof(request: Request, response: Response) -> str | None:
+    """Return what `keep_proof` gave, and take it away. Raises `CrossSiteRequest` when another site makes it come."""
+    values = [value for name, value in cookies_of(request) if name == PROOF_COOKIE]
+    if values:
+        check_same_site(request, get_runtime(request).settings)
+        response.headers.append("Set-Cookie", _header(PROOF_COOKIE, "", 0))
+    return values[0] if len(values) == 1 else None
+
+
+async def check_own_page(request: Request) -> None:
+    """Raise `CrossSiteRequest` for a page whose browser would drop our cookie, or that may not act for its user."""
+    check_keeps_cookie(request)
+    check_same_site(request, get_runtime(request).settings)
+
+
+PartyDep = Annotated[RelyingParty, Depends(get_party)]
+ProofDep = Annotated[str | None, Depends(find_proof)]
+ErrandsDep = Annotated[Errands, Depends(get_errands)]
+OwnPage = Depends(check_own_page)
+"""For a route that gives or takes a cookie of a sign-in."""
+
+
+def _show(request: Request, error: AppException, *, gone: str | None, return_to: str | None) -> Response:
+    if return_to is None:
+        response = problem_response(error, request.scope.get("ostiary.request_id", ""))
+    else:
+        location = with_parameter(return_to, "error", error.code)
+        headers = {"Location": location, "Cache-Control": "no-store"}
+        response = Response(status_code=status.HTTP_303_SEE_OTHER, headers=headers)
+    if gone:
+        response.headers.append("Set-Cookie", gone)
+    return response
+
+
+def _header(name: str, value: str, max_age: int) -> str:
+    """Return a Set-Cookie header. Lax, because the provider's page, another site, sends the browser to the callback."""
+    return f"{name}={value}; Max-Age={max_age}; Path=/; Secure; HttpOnly; SameSite=Lax"

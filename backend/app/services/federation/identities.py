@@ -1,0 +1,62 @@
+"""What people do with the identities of their own account: see them, and remove one."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import structlog
+from sqlalchemy import delete, select
+
+from app.auth.actor import CurrentUser
+from app.database import Reader, Work
+from app.exceptions import LastWayIn, NotFoundError
+from app.models import EndCause, Identity, User
+from app.services.callers import reread_current_user
+from app.services.federation.kept_tokens import TokenSeals, take_tokens
+from app.services.sessions.end import end_sessions_of
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Unlinked:
+    """What has been removed."""
+
+    issuer: str
+    token: str | None = field(repr=False)
+    """A token of the provider's, to be revoked there. None: none was kept."""
+
+
+async def list_identities(read: Reader, *, user: CurrentUser) -> Sequence[Identity]:
+    """Return the caller's identities, the oldest first."""
+    return await read.entities(select(Identity).where(Identity.user_id == user.id).order_by(Identity.id))
+
+
+async def unlink(
+    work: Work, *, user: CurrentUser, identity_id: UUID, issuers: Collection[str], seals: TokenSeals
+) -> Unlinked:
+    """Remove an identity of the caller's, and end every other session of theirs: somebody may have come in by it.
+
+    Return what is left to do once this is committed.
+
+    `issuers` are those of the providers that can be used at present: an identity of another one is no way in. The
+    account is locked, so that of two removals at once the second sees what the first has left. Raises `NotFoundError`,
+    `LastWayIn`, and `SessionEnded` or `TokenInvalid` when the caller's session has ended meanwhile.
+    """
+    account = select(User.password_hash).where(User.id == user.id).with_for_update()
+    password_hash = (await work.db.execute(account)).scalar_one_or_none()
+    await reread_current_user(work, user=user)
+    # Locked before their tokens, in the order in which a sign-in takes them; its tokens are then the ones to revoke.
+    mine = select(Identity).where(Identity.user_id == user.id).with_for_update()
+    present = (await work.db.execute(mine)).scalars().all()
+    removed = next((identity for identity in present if identity.id == identity_id), None)
+    if removed is None:
+        raise NotFoundError("Identity")
+    if password_hash is None and not any(i.issuer in issuers for i in present if i is not removed):
+        log.warning("federation.refused", error_code=LastWayIn.code, user_id=str(user.id), identity_id=str(identity_id))
+        raise LastWayIn
+    token = await take_tokens(work, seals, identity_id=identity_id)
+    await work.db.execute(delete(Identity).where(Identity.id == identity_id))
+    await end_sessions_of(work, user_id=user.id, cause=EndCause.WAY_IN_REMOVED, but=user.session_id)
+    log.info("federation.unlinked", user_id=str(user.id), identity_id=str(identity_id), issuer=removed.issuer)
+    return Unlinked(issuer=removed.issuer, token=token)
