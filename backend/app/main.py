@@ -5,12 +5,13 @@ from contextlib import asynccontextmanager
 
 from fastapi import APIRouter, FastAPI
 from starlette.middleware import Middleware
+from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.middleware.cors import CORSMiddleware
 
 from app import __version__
 from app.auth.devices import device_parser
 from app.auth.passwords.policy import common_passwords
-from app.config import API_PREFIX, Settings
+from app.config import Settings
 from app.extensions import Extension, load_extensions
 from app.jobs.arrivals import PURGE_ARRIVALS
 from app.jobs.periodic import jobs_running
@@ -32,7 +33,17 @@ from app.routes import check_no_google_tokens, check_route_map
 from app.runtime import Runtime
 from app.services.sign_in.stages import SignInRules
 
-_API_ROUTERS = (auth.router, identities.router, providers.router, sessions.router, users.router)
+_ROUTERS = (
+    auth.router,
+    identities.router,
+    providers.router,
+    sessions.router,
+    users.router,
+    health.router,
+    well_known.router,
+    setup.router,
+    files.router,
+)
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -61,15 +72,16 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.revisions = revisions(extensions)
     install_problem_handlers(app)
-    for router, prefix in _routers(settings, extensions):
-        # The limit stands here, and not on the application, so that its refusal passes through our middleware; a
-        # route that takes uploads sets its own.
-        app.include_router(router, prefix=prefix, max_body_size=settings.MAX_BODY_BYTES)
+    for router in _routers(settings):
+        # Ours are taken over as they are, with their whole paths. Including a router would make every route a second
+        # time for this application, and look it up in two steps for each request.
+        app.router.routes.extend(router.routes)
+    for extension in extensions:
+        app.include_router(extension.router, prefix=extension.prefix)
     install_openapi(app)
     check_route_map(app)
     if not app.state.runtime.federation.keeps_google_tokens:
         check_no_google_tokens(app)
-    app.openapi()  # Built here, so that a document that cannot be built stops the start and not a reader.
     return app
 
 
@@ -81,15 +93,13 @@ def _sign_in_rules(extensions: Sequence[Extension]) -> SignInRules:
     )
 
 
-def _routers(settings: Settings, extensions: Sequence[Extension]) -> Iterator[tuple[APIRouter, str]]:
-    """Every router with its prefix. Ours come first: no route of the product's, however greedy, can hide them."""
-    yield from ((router, API_PREFIX) for router in _API_ROUTERS)
-    yield from ((router, "") for router in (health.router, well_known.router, setup.router, files.router))
+def _routers(settings: Settings) -> Iterator[APIRouter]:
+    """Our own routers. They come first: no route of the product's, however greedy, can hide them."""
+    yield from _ROUTERS
     if settings.docs_enabled:
-        yield docs.router, ""
+        yield docs.router
     if is_google_offline(settings):
-        yield offline_router(settings), ""
-    yield from ((extension.router, extension.prefix) for extension in extensions)
+        yield offline_router(settings)
 
 
 @asynccontextmanager
@@ -126,5 +136,8 @@ def _middleware(settings: Settings) -> list[Middleware]:
         ),
         Middleware(ErrorBoundary),
         Middleware(AllowedHosts, hosts=settings.served_hosts, unchecked_paths=(health.LIVE_PATH, health.READY_PATH)),
+        # Here, and not on the application, so that its refusal passes through what stands before it; a route that
+        # takes uploads sets its own limit.
+        Middleware(RequestBodyLimitMiddleware, max_body_size=settings.MAX_BODY_BYTES),
         Middleware(StrictJson),
     ]

@@ -17,6 +17,7 @@ from app.auth.dependencies import (
     WorkDep,
     fresh_or_password,
 )
+from app.config import API_PREFIX
 from app.exceptions import (
     CrossSiteRequest,
     EmailTaken,
@@ -49,7 +50,7 @@ from app.services.sessions.refresh import refresh_session
 from app.services.sign_in.again import PasswordProof, prove_password_again
 from app.services.sign_in.password import Credentials, sign_in_with_password
 
-router = APIRouter(prefix="/auth", tags=["auth"])
+router = APIRouter(prefix=f"{API_PREFIX}/auth", tags=["auth"])
 
 
 @router.post(

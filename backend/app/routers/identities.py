@@ -7,6 +7,7 @@ from fastapi import APIRouter, BackgroundTasks, Depends, status
 
 from app.auth.actor import CurrentUser
 from app.auth.dependencies import ReaderDep, SignedIn, WorkDep, fresh
+from app.config import API_PREFIX
 from app.exceptions import LastWayIn, NotFoundError
 from app.problems import problem_responses
 from app.routers.errands import PartyDep
@@ -14,7 +15,7 @@ from app.schemas.federation import IdentityListResponse
 from app.services.federation import identities
 from app.services.federation.revocation import revoke_kept
 
-router = APIRouter(prefix="/auth/me/identities", tags=["providers"])
+router = APIRouter(prefix=f"{API_PREFIX}/auth/me/identities", tags=["providers"])
 
 
 @router.get("")

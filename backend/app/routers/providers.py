@@ -9,6 +9,7 @@ from app.auth import dependencies
 from app.auth.actor import CurrentUser
 from app.auth.dependencies import HandoverDep, Public, SignInContextDep, WorkDep
 from app.auth.transports import Transport
+from app.config import API_PREFIX
 from app.exceptions import (
     ConflictError,
     CrossSiteRequest,
@@ -41,7 +42,7 @@ from app.services.federation.errands import Door
 from app.services.federation.flows import Wish, depart, new_errand
 from app.services.federation.one_time_codes import redeem_code
 
-router = APIRouter(prefix="/auth", tags=["providers"])
+router = APIRouter(prefix=f"{API_PREFIX}/auth", tags=["providers"])
 
 _ASKED = (NotFoundError, ProviderFailed, ProviderUnavailable)
 """What can go wrong when a sign-in begins."""

@@ -6,6 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, status
 
 from app.auth.dependencies import HandoverDep, ReaderDep, SignedIn, WorkDep
+from app.config import API_PREFIX
 from app.exceptions import NotFoundError, PermissionDenied
 from app.problems import problem_responses
 from app.routers.paging import SessionsAskedDep
@@ -13,7 +14,7 @@ from app.schemas.sessions import SessionListResponse, SessionStoryResponse
 from app.services import session_management
 from app.services.sessions import overview
 
-router = APIRouter(prefix="/sessions", tags=["sessions"])
+router = APIRouter(prefix=f"{API_PREFIX}/sessions", tags=["sessions"])
 
 
 @router.get("/")

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Query, status
 
 from app.auth.actor import CurrentUser
 from app.auth.dependencies import HandoverDep, ReaderDep, SignedIn, WorkDep, require
+from app.config import API_PREFIX
 from app.exceptions import LastAdministrator, NotFoundError
 from app.problems import problem_responses
 from app.routers.paging import SessionsAskedDep
@@ -15,7 +16,7 @@ from app.schemas.sessions import SessionListResponse
 from app.schemas.users import UpdateUserRequest, UserListResponse, UserResponse
 from app.services import session_management, users
 
-router = APIRouter(prefix="/users", tags=["users"])
+router = APIRouter(prefix=f"{API_PREFIX}/users", tags=["users"])
 
 
 @router.get("/", dependencies=[Depends(require(users.READ))])

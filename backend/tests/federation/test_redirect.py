@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 
 import httpx2
 import pytest
-from fastapi import FastAPI
 from pydantic import SecretStr
 from sqlalchemy import update
 
@@ -13,10 +12,8 @@ from app.auth import base64url
 from app.auth.sealing import seal
 from app.config import Settings
 from app.models import Identity, Session, SignInCode, SpentFlow, User
-from app.offline.people import Person
 from app.runtime import Runtime
 from app.services.federation.errands import open_errand, seal_errand
-from tests import gatehouse
 from tests.accounts import API
 from tests.answers import problem_of
 from tests.conftest import BASE_URL
@@ -229,22 +226,6 @@ async def test_a_code_is_traded_once_however_many_try(browser: Browser, runtime:
 
 
 # What else stands between a proof and a session.
-
-
-@pytest.mark.settings(EXTENSIONS=[gatehouse.NAME])
-async def test_a_gate_is_asked_after_a_provider_as_after_a_password(
-    app: FastAPI, browser: Browser, runtime: Runtime
-) -> None:
-    """ID-08, 3.5-03: where the session begins, in the callback or at the exchange. No way around it."""
-    barred = Person(email="barred@example.com", name="Barred")
-    callback = await browser.come_back(barred, transport="cookie")
-    assert error_of(await browser.open(callback)) == "GATEHOUSE_BARRED"
-    landing = await browser.land(barred)
-    # The product's own refusals stand in no document of ours.
-    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url=BASE_URL) as http:
-        browser.http = http
-        problem_of(await browser.exchange(landing), 403, "GATEHOUSE_BARRED")
-    assert await count(runtime, Session) == 0
 
 
 async def test_a_flow_ends_after_ten_minutes(browser: Browser, runtime: Runtime) -> None:

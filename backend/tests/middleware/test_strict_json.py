@@ -48,7 +48,7 @@ async def test_ordinary_json_passes(app: FastAPI) -> None:
         pytest.param('{"text": "a"}'.encode("utf-16"), id="UTF-16"),
         pytest.param('{"text": "a"}'.encode("utf-8-sig"), id="a byte order mark"),
         pytest.param(b"[" * 30_000 + b"]" * 30_000, id="endless depth"),
-        pytest.param(b'{"a":' * 12_000 + b"1" + b"}" * 12_000, id="endless depth of objects"),
+        pytest.param(b'{"a":' * 10_000 + b"1" + b"}" * 10_000, id="endless depth of objects"),
         pytest.param(b'{"number": ' + b"9" * 10_000 + b"}", id="a number of ten thousand digits"),
         pytest.param(b'{"text": "a"} {}', id="two documents"),
         pytest.param(b'{"text": "a"', id="cut off"),

@@ -18,6 +18,7 @@ from tests.rows import everything_but_stories
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
 SOMEBODY = "{user_id}"
+OWN_PAGE = "http://localhost:3000"
 
 VALID: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/auth/register"): {"email": "new@example.com", "password": PASSWORD, "full_name": "Ada"},
@@ -27,8 +28,12 @@ VALID: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/auth/me/password"): {"current_password": PASSWORD, "new_password": "a brand new passphrase"},
     ("POST", "/auth/me/delete"): {"password": PASSWORD},
     ("PATCH", f"/users/{SOMEBODY}"): {"is_active": False, "role": "user"},
+    ("POST", "/auth/exchange"): {"code": "x", "code_verifier": "x" * 43},
+    ("POST", "/auth/{provider}/code"): {"state": "x", "code": "x"},
+    ("POST", "/auth/{provider}/id-token"): {"credential": "x", "nonce": "x"},
+    ("POST", "/auth/{provider}/link"): {"return_to": "/settings"},
 }
-"""A body for each route that takes JSON. All but the refresh token would be obeyed."""
+"""A body for each route that takes JSON. All but what came from elsewhere, like a refresh token, would be obeyed."""
 
 NOT_JSON: dict[str, bytes] = {
     "a huge float": b"1e400",
@@ -119,7 +124,7 @@ class Route:
     caller: Person
 
     async def send(self, content: bytes | AsyncIterator[bytes], media_type: str = JSON) -> httpx2.Response:
-        headers = {**self.caller.headers, "Content-Type": media_type}
+        headers = {**self.caller.headers, "Content-Type": media_type, "Origin": OWN_PAGE}
         return await self.caller.http.request(self.method, self.path, content=content, headers=headers)
 
     async def send_changed(self, field: str, value: object) -> httpx2.Response:
@@ -141,7 +146,9 @@ async def routes(accounts: Accounts, runtime: Runtime) -> AsyncIterator[list[Rou
     caller, target = await accounts.administrator(), await accounts.register(name="Bob")
     before = await everything_but_stories(runtime)
     yield [
-        Route(f"{method} {path}", method, API + path.replace(SOMEBODY, target.id), valid, caller)
+        Route(
+            f"{method} {path}", method, API + path.replace(SOMEBODY, target.id).format(provider="google"), valid, caller
+        )
         for (method, path), valid in VALID.items()
     ]
     assert await everything_but_stories(runtime) == before

@@ -5,6 +5,7 @@ The only module, with its neighbour `foreign`, that imports a hashing library.
 
 import secrets
 import unicodedata
+from functools import cache
 
 from argon2 import PasswordHasher as Argon2
 from argon2.exceptions import Argon2Error, InvalidHashError
@@ -27,8 +28,8 @@ class PasswordHasher:
     """Argon2id with fixed parameters (RFC 9106). One lane: more would take cores away from other requests."""
 
     def __init__(self, *, memory_kib: int, iterations: int) -> None:
-        self._argon2 = Argon2(time_cost=iterations, memory_cost=memory_kib, parallelism=1)
-        self._dummy = self._argon2.hash(secrets.token_urlsafe(16))
+        self._argon2 = _argon2(memory_kib, iterations)
+        self._dummy = _nobodys_hash(memory_kib, iterations)
 
     def hash(self, password: str) -> str:
         """Return the string to store. It names its own parameters and salt."""
@@ -53,3 +54,13 @@ class PasswordHasher:
     def needs_rehash(self, stored: str) -> bool:
         """Whether a hash is foreign, or was made with other parameters than today's."""
         return is_foreign(stored) or self._argon2.check_needs_rehash(stored)
+
+
+def _argon2(memory_kib: int, iterations: int) -> Argon2:
+    return Argon2(time_cost=iterations, memory_cost=memory_kib, parallelism=1)
+
+
+@cache
+def _nobodys_hash(memory_kib: int, iterations: int) -> str:
+    """Return the hash of a password that nobody knows; one is enough for each choice of parameters."""
+    return _argon2(memory_kib, iterations).hash(secrets.token_urlsafe(16))
