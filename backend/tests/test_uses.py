@@ -64,7 +64,7 @@ async def test_a_note_that_fails_fails_no_request(app: FastAPI, accounts: Accoun
     assert (after.last_seen_at, after.last_address) == (before.last_seen_at, before.last_address)
 
 
-@pytest.mark.settings(DATABASE_TIMEOUT_SECONDS=0.3)
+@pytest.mark.settings(DATABASE_TIMEOUT_SECONDS=1.5)
 async def test_after_a_note_that_failed_the_next_request_tries_again(accounts: Accounts, runtime: Runtime) -> None:
     ada = await due(accounts, runtime)
     before = await last_seen(runtime, ada)

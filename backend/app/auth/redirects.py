@@ -72,6 +72,15 @@ def with_parameter(url: str, name: str, value: str) -> str:
     return parts._replace(query=urlencode([*kept, (name, value)])).geturl()
 
 
+def with_own_fragment(url: str) -> str:
+    """Return an address that has a fragment, be it an empty one.
+
+    Over a redirect to an address without one a browser carries the fragment that it came with (Fetch, section 4.4),
+    and with it whatever secret stood there, to whomever it is sent.
+    """
+    return url if "#" in url else f"{url}#"
+
+
 def with_fragment(url: str, name: str, value: str) -> str:
     """Return a checked address with one parameter as its fragment, in the place of any that it had.
 

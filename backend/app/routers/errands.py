@@ -10,7 +10,7 @@ from fastapi import Depends, Path, Request, Response, status
 from app.auth.credentials import check_keeps_cookie, check_same_site, cookies_of, session_cookie
 from app.auth.dependencies import get_runtime
 from app.auth.oidc.provider import Provider
-from app.auth.redirects import with_parameter
+from app.auth.redirects import with_own_fragment, with_parameter
 from app.auth.transports import Transport
 from app.exceptions import AppException, FlowInvalid
 from app.problems import RENDERER, problem_response
@@ -77,7 +77,7 @@ class Errands:
     def go_to(self, url: str) -> None:
         """Send the browser on (303: whatever brought it here, it asks anew; RFC 9700, section 4.12)."""
         self.response.status_code = status.HTTP_303_SEE_OTHER
-        self.response.headers["Location"] = url
+        self.response.headers["Location"] = with_own_fragment(url)
         self.response.headers["Cache-Control"] = "no-store"
 
     def keep_proof(self, proof: str | None) -> None:
@@ -134,7 +134,7 @@ def _show(request: Request, error: AppException, *, gone: str | None, return_to:
     if return_to is None:
         response = problem_response(error, request.scope.get("ostiary.request_id", ""))
     else:
-        location = with_parameter(return_to, "error", error.code)
+        location = with_own_fragment(with_parameter(return_to, "error", error.code))
         headers = {"Location": location, "Cache-Control": "no-store"}
         response = Response(status_code=status.HTTP_303_SEE_OTHER, headers=headers)
     if gone:

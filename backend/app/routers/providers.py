@@ -129,12 +129,15 @@ async def exchange(
 
 
 @router.post(
-    "/{provider}/start", dependencies=[Public, OwnPage], responses=problem_responses(*_ASKED, CrossSiteRequest)
+    "/{provider}/start",
+    dependencies=[Public, OwnPage],
+    responses=problem_responses(*_ASKED, InvalidRequest, CrossSiteRequest),
 )
 async def start(errands: ErrandsDep, fresh: Freshly = False) -> DepartureResponse:
     """Begin a sign-in whose answer comes to a page of the front end: FRONTEND_URL/auth/callback.
 
-    For other providers than Google it comes to FRONTEND_URL/auth/callback/{provider}.
+    For other providers than Google it comes to FRONTEND_URL/auth/callback/{provider}. A fresh proof by Google takes
+    /auth/google/login: nobody but the browser knows the question there.
     """
     wish = Wish(Door.PAGE, errands.party.page_uri(errands.provider), fresh=fresh)
     departure = await depart(errands.party, provider=errands.provider, wish=wish, now=datetime.now(UTC))

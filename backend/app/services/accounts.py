@@ -1,7 +1,6 @@
 """What people do with their own account: register, change name or password, delete it."""
 
 from dataclasses import dataclass
-from typing import NoReturn
 
 import structlog
 from sqlalchemy import delete, select, update
@@ -17,14 +16,13 @@ from app.auth.passwords.policy import EXPLANATIONS, PasswordProblem, password_pr
 from app.auth.passwords.pool import HashingPool
 from app.config import Settings
 from app.database import Work
-from app.exceptions import EmailTaken, FieldCode, FieldInvalid, TokenInvalid, WrongPassword
+from app.exceptions import EmailTaken, FieldCode, FieldInvalid, WrongPassword
 from app.models import EndCause, SessionEventKind, User
 from app.models.role import ORDINARY
 from app.services.administrators import keep_an_administrator
-from app.services.callers import reread_current_user
+from app.services.callers import lock_current_user
 from app.services.sessions.end import end_sessions_of
 from app.services.sessions.events import record_habit
-from app.services.sessions.state import living_session
 
 log = structlog.get_logger()
 
@@ -69,18 +67,19 @@ async def register(work: Work, hashing: HashingPool, *, account: NewAccount, rol
 
 
 async def update_profile(work: Work, *, user: CurrentUser, full_name: str | None) -> User:
-    """Set the caller's own name and return the account. Raises `TokenInvalid` when it has just been deleted."""
+    """Set the caller's own name and return the account.
+
+    Raises `SessionEnded` or `TokenInvalid` when session or account have just ended.
+    """
     email_normal, full_name = parse_email(user.email).normal, checked_name(full_name)
+    await lock_current_user(work, user=user)
     statement = (
         update(User)
-        .where(User.id == user.id, living_session(user.session_id, work.now))
+        .where(User.id == user.id)
         .values(full_name=full_name, search_text=search_text(email_normal, full_name), updated_at=work.now)
         .returning(User)
     )
-    updated = (await work.db.execute(statement)).scalar_one_or_none()
-    if updated is None:
-        raise TokenInvalid
-    return updated
+    return (await work.db.execute(statement)).scalar_one()
 
 
 async def change_password(
@@ -88,19 +87,22 @@ async def change_password(
 ) -> None:
     """Replace the caller's password, or set the first one, and end every other session of theirs.
 
-    `current` is None only for an account without a password, whose caller has given another fresh proof. Raises `WrongPassword` when the current one is wrong or was changed meanwhile, `SessionEnded` when the session was
-    ended meanwhile, `FieldInvalid` when the new one is not accepted.
+    `current` is None only for an account without a password, whose caller has given another fresh proof. Raises
+    `WrongPassword` when the current one is wrong or was changed meanwhile, `SessionEnded` when the session was ended
+    meanwhile, `FieldInvalid` when the new one is not accepted.
     """
     check_new_password(work.settings, new, pointer="/new_password", own_words=(user.email, user.full_name or ""))
     stored = await _proved_hash(work, hashing, user=user, password=current)
+    replacement = await hashing.hash(new)
+    await lock_current_user(work, user=user)
     statement = (
         update(User)
-        .where(User.id == user.id, User.password_hash == stored, living_session(user.session_id, work.now))
-        .values(password_hash=await hashing.hash(new), updated_at=work.now)
+        .where(User.id == user.id, User.password_hash == stored)
+        .values(password_hash=replacement, updated_at=work.now)
         .returning(User.id)
     )
     if (await work.db.execute(statement)).first() is None:
-        await _refuse_overtaken(work, user)
+        raise WrongPassword
     await end_sessions_of(work, user_id=user.id, cause=EndCause.PASSWORD_CHANGED, but=user.session_id)
     log.info("user.password_changed", user_id=str(user.id))
 
@@ -112,10 +114,10 @@ async def delete_account(work: Work, hashing: HashingPool, *, user: CurrentUser,
     """
     stored = await _proved_hash(work, hashing, user=user, password=password)
     await keep_an_administrator(work, without=user.id)
-    mine = (User.id == user.id, User.password_hash == stored, living_session(user.session_id, work.now))
-    statement = delete(User).where(*mine).returning(User.id)
+    await lock_current_user(work, user=user)
+    statement = delete(User).where(User.id == user.id, User.password_hash == stored).returning(User.id)
     if (await work.db.execute(statement)).first() is None:
-        await _refuse_overtaken(work, user)
+        raise WrongPassword
     log.info("user.deleted", user_id=str(user.id))
 
 
@@ -173,12 +175,6 @@ def check_new_password(settings: Settings, password: str, *, pointer: str, own_w
 def search_text(email_normal: str, full_name: str | None) -> str:
     """Return what the administrators' search looks in: address and name, in lower case."""
     return f"{email_normal} {full_name or ''}".lower().strip()[:500]
-
-
-async def _refuse_overtaken(work: Work, user: CurrentUser) -> NoReturn:
-    """Say what happened meanwhile: the session has ended, or the password is another one now."""
-    await reread_current_user(work, user=user)
-    raise WrongPassword
 
 
 def _claim_address(work: Work, values: dict[str, object]) -> ReturningInsert[User]:

@@ -165,6 +165,16 @@ async def reread_current_user(work: Work, *, user: CurrentUser) -> CurrentUser:
     return _caller(row, work.now, _Proof(user.authenticated_at, user.methods)).user
 
 
+async def lock_current_user(work: Work, *, user: CurrentUser) -> CurrentUser:
+    """Lock the caller's account until the commit, and return the caller as they stand from then on.
+
+    In two statements: a condition on the session in the one that waits for the lock would be judged, once it has
+    waited, by what was true before (PostgreSQL, "Read Committed"). Raises `SessionEnded` or `TokenInvalid`.
+    """
+    await work.db.execute(select(User.id).where(User.id == user.id).with_for_update())
+    return await reread_current_user(work, user=user)
+
+
 def _caller(row: Row[Any], now: datetime, proof: _Proof) -> Caller:
     if cause := end_cause_of(row, now) or (None if row.is_active else EndCause.USER_DISABLED.value):
         raise SessionEnded(cause)

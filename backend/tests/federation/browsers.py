@@ -110,8 +110,7 @@ class Browser:
     async def begin(self, provider: str = "google", **query: str) -> str:
         """Begin a sign-in by redirect and return where the provider is asked."""
         response = await self.open(f"{BASE_URL}{API}/auth/{provider}/login?{urlencode(query)}")
-        assert response.status_code == 303, response.text
-        return response.headers["location"]
+        return landing_of(response)
 
     async def come_back(self, person: Person = ADA, provider: str = "google", **query: str) -> str:
         """Begin, sign in at the provider, and return the callback's address with the answer; it is not opened yet."""
@@ -138,10 +137,11 @@ class Browser:
 
 
 def landing_of(response: httpx2.Response) -> str:
-    """Return where the callback sends the browser."""
+    """Return where the callback sends the browser. Nothing is left of a fragment that the browser came with."""
     assert response.status_code == 303, response.text
     location: str = response.headers["location"]
-    return location
+    assert "#" in location
+    return location.removesuffix("#")
 
 
 def error_of(response: httpx2.Response) -> str:

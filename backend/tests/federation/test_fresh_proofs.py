@@ -61,13 +61,18 @@ async def test_the_cookie_before_a_proof_gains_nothing_by_the_sign_in(accounts: 
 
 async def test_google_has_its_user_choose_and_agree(browser: Browser) -> None:
     """Nobody passes these two without a click, and Google knows no stronger question."""
-    begun = (await browser.post("/auth/google/start?fresh=true")).json()["authorization_url"]
-    for question in (parameters_of(await browser.begin(fresh="true")), parameters_of(begun)):
-        assert question["prompt"] == "select_account consent"
-        assert "max_age" not in question
+    question = parameters_of(await browser.begin(fresh="true"))
+    assert question["prompt"] == "select_account consent"
+    assert "max_age" not in question
     tokens = await browser.sign_in(fresh="true")
     assert access_claims(tokens["access_token"])["auth_time"] > 0
     assert (await browser.post("/auth/google/link", {}, **bearer(tokens))).status_code == 200
+
+
+async def test_a_page_that_could_change_the_question_gets_no_fresh_proof_of_google(browser: Browser) -> None:
+    """A script that reads the address could drop the prompt, and Google would answer without a word to its user."""
+    refused = await browser.post("/auth/google/start?fresh=true")
+    assert "/auth/google/login?fresh=true" in problem_of(refused, 400, "INVALID_REQUEST")["detail"]
 
 
 async def test_another_provider_says_when(browser: Browser, runtime: Runtime) -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from urllib.parse import urlencode
 
 import httpx2
 import pytest
@@ -226,6 +227,25 @@ async def test_a_code_is_traded_once_however_many_try(browser: Browser, runtime:
 
 
 # What else stands between a proof and a session.
+
+
+async def test_no_redirect_of_ours_carries_a_fragment_on(browser: Browser) -> None:
+    """OA-23: a browser takes its fragment along to an address that has none, and a code may stand in it."""
+    begun = await browser.open(f"{BASE_URL}{API}/auth/google/login")
+    refused = await browser.open(await browser.visitor.sign_in(await browser.begin(), ADA, decision="deny"))
+    landed = await browser.open(await browser.come_back(transport="cookie"))
+    for response in (begun, landed, refused):
+        assert response.status_code == 303
+        assert response.headers["location"].endswith("#")
+
+
+@pytest.mark.parametrize(
+    "page", ["/api/v1/auth/acme/login", "/%61pi/v1/auth/acme/login", "/API/v1/health", "/dev/google/authorize"]
+)
+async def test_a_route_of_ours_is_no_page_to_return_to(browser: Browser, page: str) -> None:
+    """3.6-01: some send the browser on to a provider, with the code in its hands."""
+    refused = await browser.open(f"{BASE_URL}{API}/auth/google/login?{urlencode({'return_to': BASE_URL + page})}")
+    problem_of(refused, 400, "RETURN_TO_REFUSED")
 
 
 async def test_a_flow_ends_after_ten_minutes(browser: Browser, runtime: Runtime) -> None:

@@ -148,7 +148,7 @@ async def _terminate_all_connections(runtime: Runtime) -> None:
 
 
 @pytest.mark.only("postgresql")
-@pytest.mark.settings(DATABASE_POOL_SIZE=1, DATABASE_TIMEOUT_SECONDS=0.5)
+@pytest.mark.settings(DATABASE_POOL_SIZE=1, DATABASE_TIMEOUT_SECONDS=1)
 async def test_a_request_that_gets_no_connection_in_time_says_not_now(accounts: Accounts, runtime: Runtime) -> None:
     """S80, V16.5.2: for reading, for writing, and for signing in. Who is calling is asked on a connection of its own."""
     ada = await accounts.signed_in()
@@ -162,7 +162,7 @@ async def test_a_request_that_gets_no_connection_in_time_says_not_now(accounts: 
 
 
 @pytest.mark.only("postgresql")
-@pytest.mark.settings(DATABASE_TIMEOUT_SECONDS=0.5)
+@pytest.mark.settings(DATABASE_TIMEOUT_SECONDS=1)
 async def test_a_statement_that_waits_too_long_for_a_lock_says_not_now(accounts: Accounts, runtime: Runtime) -> None:
     """S80, 3.8-03: nobody holds a connection for ever."""
     ada = await accounts.signed_in()
@@ -223,7 +223,7 @@ async def test_a_file_that_cannot_grow_says_not_now(runtime: Runtime) -> None:
 
 
 @pytest.mark.only("sqlite")
-@pytest.mark.settings(DATABASE_TIMEOUT_SECONDS=0.5)
+@pytest.mark.settings(DATABASE_TIMEOUT_SECONDS=1)
 async def test_a_writer_that_waits_too_long_for_its_turn_says_not_now(accounts: Accounts, runtime: Runtime) -> None:
     """S80: while another holds SQLite's only write lock, reading goes on."""
     ada = await accounts.signed_in()
@@ -234,7 +234,7 @@ async def test_a_writer_that_waits_too_long_for_its_turn_says_not_now(accounts: 
 
 
 @pytest.mark.only("sqlite")
-@pytest.mark.settings(DATABASE_TIMEOUT_SECONDS=0.5)
+@pytest.mark.settings(DATABASE_TIMEOUT_SECONDS=1)
 async def test_a_writer_that_another_process_keeps_waiting_says_not_now(accounts: Accounts, runtime: Runtime) -> None:
     """S80: the lock of the file, not only the queue of this process."""
     ada = await accounts.signed_in()

@@ -99,7 +99,7 @@ async def test_a_schema_that_was_taken_back_is_not_ready(client: httpx2.AsyncCli
 
 
 @pytest.mark.only("postgresql")
-@pytest.mark.settings(DATABASE_POOL_SIZE=1, DATABASE_TIMEOUT_SECONDS=0.5)
+@pytest.mark.settings(DATABASE_POOL_SIZE=1, DATABASE_TIMEOUT_SECONDS=1)
 async def test_a_process_whose_connections_are_all_taken_is_not_ready(
     client: httpx2.AsyncClient, runtime: Runtime
 ) -> None:

@@ -35,22 +35,20 @@ class Line:
     end: timedelta
     counter: int = 0
     ended: str | None = None
-    """Why somebody ended it. Time ends it too, and leaves no mark."""
+    """Why somebody ended it. Time ends it too, and leaves no mark until somebody would."""
 
     def cause(self, now: timedelta) -> str | None:
-        """Why it is dead by now, or None."""
-        if self.ended:
+        """Why it is dead by now, or None. Of two limits the earlier one was it."""
+        if self.ended or min(self.idle_end, self.end) > now:
             return self.ended
-        if self.end <= now:
-            return "absolute_timeout"
-        return "idle_timeout" if self.idle_end <= now else None
+        return "idle_timeout" if self.idle_end < self.end else "absolute_timeout"
 
     def rotated(self, now: timedelta) -> "Line":
         return replace(self, counter=self.counter + 1, refreshed_at=now, idle_end=min(now + IDLE, self.end))
 
     def ended_by(self, cause: str, now: timedelta) -> "Line":
-        """End it. A dead one keeps the cause that it has."""
-        return self if self.cause(now) else replace(self, ended=cause)
+        """End it for good. A dead one keeps the cause that it has."""
+        return replace(self, ended=self.cause(now) or cause)
 
 
 Step = Callable[[Line], tuple[Line, Answer]]

@@ -227,7 +227,7 @@ async def test_an_ended_session_is_not_noted(app: FastAPI, accounts: Accounts, r
     assert await new_addresses(runtime, ada) == []
 
 
-@pytest.mark.settings(DATABASE_TIMEOUT_SECONDS=0.3)
+@pytest.mark.settings(DATABASE_TIMEOUT_SECONDS=1)
 async def test_a_session_that_cannot_be_noted_is_not_refused(accounts: Accounts, runtime: Runtime) -> None:
     """RV-04: whoever reads needs nothing to be written; and the next request tries again."""
     ada = await accounts.signed_in()

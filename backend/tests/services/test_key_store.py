@@ -195,7 +195,7 @@ async def test_shared_keys_need_no_database_but_unknown_ones_do() -> None:
 
 
 @pytest.mark.only("postgresql")
-@pytest.mark.settings(DATABASE_POOL_SIZE=1, DATABASE_TIMEOUT_SECONDS=0.3)
+@pytest.mark.settings(DATABASE_POOL_SIZE=1, DATABASE_TIMEOUT_SECONDS=1)
 async def test_a_worker_goes_on_with_its_keys_while_the_database_is_busy(runtime: Runtime) -> None:
     """V16.5.2: what was read stays good; one attempt a second looks for news."""
     other = worker(runtime)
@@ -235,7 +235,7 @@ async def test_signing_inside_a_transaction_waits_for_no_other_connection_that_w
 
 
 @pytest.mark.only("postgresql")
-@pytest.mark.settings(DATABASE_POOL_SIZE=1, DATABASE_TIMEOUT_SECONDS=0.5)
+@pytest.mark.settings(DATABASE_POOL_SIZE=1, DATABASE_TIMEOUT_SECONDS=1)
 async def test_signing_inside_a_transaction_does_not_starve_the_pool(settings: Settings) -> None:
     """Who signs holds the only connection already, so the keys come over one that no transaction takes."""
     async with instance(settings):

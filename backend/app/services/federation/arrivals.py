@@ -91,7 +91,7 @@ class _Overtaken(Exception):
 
 async def _plan(work: Work, errand: Errand, provider: Provider, proof: Proof) -> _Plan:
     """Look up what counts, and decide. Raises what `check_decision` raises."""
-    found = await _look_up(work, proof.comer)
+    found = await _look_up(work, proof.comer, lock=errand.flow.link_user_id is None)
     situation = situation_of(proof.comer, found, provider=provider, asked_by=errand.flow.link_user_id)
     decision = decide(situation)
     check_decision(decision)
@@ -131,25 +131,26 @@ async def _check_asker(work: Work, errand: Errand) -> None:
     """Raise `FlowInvalid` when whoever asked for a link has signed out since: somebody else may sit there now."""
     if errand.flow.link_user_id is None:
         return
+    asker = select(User.id).where(User.id == errand.flow.link_user_id)
+    await work.db.execute(asker.with_for_update())
+    # In a statement of its own: one that has waited for a lock judges other tables by what was true before it waited.
     session_id = errand.link_session_id
-    living = select(User.id).where(User.id == errand.flow.link_user_id)
-    if (
-        session_id is None
-        or not (await work.db.execute(living.where(living_session(session_id, work.now)).with_for_update())).first()
-    ):
+    if session_id is None or not (await work.db.execute(asker.where(living_session(session_id, work.now)))).first():
         raise FlowInvalid
 
 
-async def _look_up(work: Work, comer: id_token.Identity) -> Found:
-    """Return what is there. The account with the address counts only for somebody new, and is locked then.
+async def _look_up(work: Work, comer: id_token.Identity, *, lock: bool) -> Found:
+    """Return what is there. The account with the address counts only for somebody new.
 
-    So what was read of it stands until the commit, and nobody locks an account that is not theirs beside their own.
+    Who signs in may be given it: it is locked, so that what was read of it stands until the commit. Who adds an
+    identity has locked their own account already, and locks nobody else's beside it.
     """
     identity = (await work.db.execute(identity_of(comer))).scalar_one_or_none()
     if identity is not None or comer.email is None:
         return Found(identity=identity, local=None)
-    statement = account_with_address(comer.email).with_for_update().execution_options(populate_existing=True)
-    return Found(identity=None, local=(await work.db.execute(statement)).scalar_one_or_none())
+    statement = account_with_address(comer.email).execution_options(populate_existing=True)
+    local = (await work.db.execute(statement.with_for_update() if lock else statement)).scalar_one_or_none()
+    return Found(identity=None, local=local)
 
 
 async def _carry_out(work: Work, rules: SignInRules, errand: Errand, plan: _Plan) -> Arrived:

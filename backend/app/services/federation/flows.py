@@ -83,12 +83,15 @@ def new_errand(provider: Provider, wish: Wish, *, now: datetime) -> Errand:
 async def depart(party: RelyingParty, *, provider: Provider, wish: Wish, now: datetime) -> Departure:
     """Begin a sign-in.
 
-    Raises `InvalidRequest` for scopes at a provider whose tokens are not kept, and for too many; `ProviderFailed` and
-    `ProviderUnavailable` when the provider's documents cannot be had.
+    Raises `InvalidRequest` for scopes at a provider whose tokens are not kept, for too many, and for a fresh proof that
+    could not be told from a stale one; `ProviderFailed` and `ProviderUnavailable` when the provider's documents cannot
+    be had.
     """
     keep = party.keeps_tokens_of(provider)
     if len(" ".join(wish.scopes)) > LONGEST_SCOPES:
         raise InvalidRequest("Too many scopes at once: ask for what is needed now, and for the rest later")
+    if wish.fresh and wish.door is Door.PAGE and provider.name == GOOGLE:
+        raise InvalidRequest("Google does not say when it asked. Open /auth/google/login?fresh=true in the browser")
     if wish.scopes and not keep:
         raise InvalidRequest("Tokens of this provider are not kept here: there is nothing to agree to")
     metadata = await party.documents.metadata(provider)
@@ -160,11 +163,14 @@ def _max_age(errand: Errand, now: datetime) -> timedelta | None:
 def _authenticated_at(errand: Errand, comer: Identity, now: datetime) -> datetime | None:
     """Return when the user last proved to the provider who they are, where it says so.
 
-    Google says it to almost nobody. There, whoever was asked to choose and to agree has done so just now.
+    Google says it to almost nobody. There, whoever was asked to choose and to agree has done so just now: if the
+    question was not before a script that could have changed it. A page that begins a sign-in by a request of its own
+    is told the question; a browser that is sent on keeps it to itself.
     """
     if comer.authenticated_at is not None:
         return min(comer.authenticated_at, now)
-    return now if errand.fresh and errand.flow.provider == GOOGLE else None
+    unchanged = errand.fresh and errand.door is Door.CALLBACK
+    return now if unchanged and errand.flow.provider == GOOGLE else None
 
 
 async def _with_keys(

@@ -11,17 +11,20 @@ import secrets
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, insert
+import structlog
+from sqlalchemy import delete, insert, select
 
 from app.auth import base64url
 from app.auth.assurance import FEDERATED
 from app.auth.tokens import digest_of
 from app.database import Work
 from app.exceptions import FlowInvalid
-from app.models import SignInCode
+from app.models import SignInCode, User
 from app.services.federation.arrivals import Arrived
 from app.services.sessions.issue import Issued, IssuedCookie
 from app.services.sign_in.stages import Attempt, SignInContext, complete
+
+log = structlog.get_logger()
 
 LIFETIME = timedelta(seconds=60)
 PREFIX = "ost_ec_"
@@ -63,19 +66,19 @@ async def redeem_code(work: Work, context: SignInContext, *, code: str, proof: s
     too old, or shown without its proof; `InvalidCredentials` for an account that has been disabled meanwhile; and what
     a gate raises.
     """
-    found = (
-        await work.db.execute(
-            delete(SignInCode)
-            .where(
-                SignInCode.digest == digest_of(code.encode()),
-                SignInCode.binding == digest_of(_challenge_of(proof or "").encode()),
-                SignInCode.expires_at > work.now,
-            )
-            .returning(SignInCode.user_id, SignInCode.authenticated_at)
-            .execution_options(synchronize_session=False)
-        )
-    ).one_or_none()
+    mine = (
+        SignInCode.digest == digest_of(code.encode()),
+        SignInCode.binding == digest_of(_challenge_of(proof or "").encode()),
+        SignInCode.expires_at > work.now,
+    )
+    # The account before its code, in the order in which an account that is handed over, or an identity that is removed,
+    # takes them: no two wait for each other.
+    owner = select(SignInCode.user_id).where(*mine).scalar_subquery()
+    await work.db.execute(select(User.id).where(User.id == owner).with_for_update())
+    spent = delete(SignInCode).where(*mine).returning(SignInCode.user_id, SignInCode.authenticated_at)
+    found = (await work.db.execute(spent.execution_options(synchronize_session=False))).one_or_none()
     if found is None:
+        log.warning("federation.refused", error_code=FlowInvalid.code, reason="code")
         raise FlowInvalid
     attempt = Attempt(user_id=found.user_id, methods=(FEDERATED,), authenticated_at=found.authenticated_at)
     return await complete(work, context, attempt)

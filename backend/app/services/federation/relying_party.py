@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from urllib.parse import unquote, urlsplit
 
 from app.auth.keys import derive_key
 from app.auth.oidc.provider import Provider
@@ -13,6 +14,7 @@ from app.services.federation.documents import ProviderDocuments
 from app.services.federation.kept_tokens import TokenSeals
 from app.services.federation.outbound import Outbound
 
+_NO_PAGES = (f"{API_PREFIX}/", "/dev/")
 _FLOW_PURPOSE = "federation/flow-cookie"
 _TOKEN_PURPOSE = "federation/provider-tokens"
 
@@ -81,12 +83,19 @@ class RelyingParty:
         return self.settings.FRONTEND_URL or self.settings.PUBLIC_URL
 
     def return_to(self, text: str) -> str:
-        """Return the full address of a page of ours. Raises `ReturnToRefused` for every other."""
+        """Return the full address of a page of ours. Raises `ReturnToRefused` for every other.
+
+        A route of this API is no page: some send the browser on to a provider, with whatever it carries.
+        """
         listed = [origin for origin in self.settings.ALLOWED_ORIGINS if origin != "*"]
         try:
-            return safe_return_to(text, [self.front_end, *listed, self.settings.PUBLIC_URL])
+            url = safe_return_to(text, [self.front_end, *listed, self.settings.PUBLIC_URL])
         except RedirectRefused as error:
             raise ReturnToRefused from error
+        own = url.startswith(self.settings.PUBLIC_URL)
+        if own and unquote(urlsplit(url).path).casefold().startswith(_NO_PAGES):
+            raise ReturnToRefused
+        return url
 
     async def close(self) -> None:
         """Give up what is under way, and close connections."""
