@@ -58,7 +58,11 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Accounts stay, also those that have no other way in: their owners come back with the tables' return."""
+    """Accounts stay, also those that have no other way in.
+
+    When the tables return, their owners come back through a provider that is an authority for their address; who has
+    neither that nor a password is locked out until an administrator helps.
+    """
     op.drop_table("sign_in_codes")
     op.drop_table("spent_flows")
     op.drop_table("identities")

@@ -296,6 +296,3 @@ class NotReady(ServiceUnavailable):
     def __init__(self, checks: dict[str, str] | None = None) -> None:
         super().__init__()
         self.members["checks"] = checks or {}
-
-
-# A provider of identities, which somebody else runs, is at fault.

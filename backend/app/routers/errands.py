@@ -1,5 +1,8 @@
 """The cookies of a sign-in through a provider, and where a browser goes when it fails."""
 
+import hmac
+import secrets
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -15,17 +18,16 @@ from app.auth.transports import Transport
 from app.exceptions import AppException, FlowInvalid
 from app.problems import RENDERER, problem_response
 from app.runtime import Runtime
-from app.services.federation.errands import Door, Errand, errand_name, open_errand, seal_errand
+from app.services.federation.errands import Door, Errand, open_errand, seal_errand
 from app.services.federation.one_time_codes import LIFETIME
-from app.services.federation.refusals import refusals_told
+from app.services.federation.refusals import Because, refusals_told
 from app.services.federation.relying_party import RelyingParty
 from app.services.sign_in.stages import SignInContext
 
-PREFIX = "__Host-ostiary-flow-"
-"""Goes on with a name of the flow, so that a second tab does not undo the first one's."""
 PROOF_COOKIE = "__Host-ostiary-code"
-MOST_ERRANDS = 3
-"""That one browser may have under way. Whoever begins another gives up those before: cookies fill every request."""
+FLOW_COOKIES = tuple(f"__Host-ostiary-flow-{number}" for number in range(3))
+"""One for each errand that a browser may have under way, so that a second tab does not undo the first one's. There are no
+more, however many begin at once: cookies fill every request."""
 _SECONDS = 600
 
 
@@ -44,12 +46,12 @@ class Errands:
         return self.runtime.federation
 
     def keep(self, errand: Errand) -> None:
-        """Give an errand to the browser. Nothing is kept here."""
-        present = {name for name, _ in cookies_of(self.request) if name.startswith(PREFIX)}
-        for name in sorted(present) if len(present) >= MOST_ERRANDS else ():
-            self.response.headers.append("Set-Cookie", _header(name, "", 0))
+        """Give an errand to the browser, in the place of the oldest one if it has too many. Nothing is kept here."""
+        held = dict(self._held(errand.flow.begun_at))
+        free = [name for name in FLOW_COOKIES if name not in held]
+        name = secrets.choice(free) if free else min(held, key=lambda name: held[name].flow.begun_at)
         value = seal_errand(errand, self.party.flow_keys)
-        self.response.headers.append("Set-Cookie", _header(PREFIX + errand_name(errand.key), value, _SECONDS))
+        self.response.headers.append("Set-Cookie", _header(name, value, _SECONDS))
 
     def take(self, key: str, *, door: Door, now: datetime) -> Errand:
         """Return the errand that an answer names, and take its cookie away, whatever becomes of the answer.
@@ -57,18 +59,35 @@ class Errands:
         A refusal from here on goes with the browser to where the flow says, if it is the callback that was called.
         Raises `FlowInvalid` for an errand that this browser has not, or has for another provider or door.
         """
-        name = PREFIX + errand_name(key)
+        with refusals_told(self.provider.name):
+            name, errand = self._find(key, door, now)
         gone = _header(name, "", 0)
         self.response.headers.append("Set-Cookie", gone)
-        self.request.scope[RENDERER] = partial(_show, gone=gone, return_to=None)
-        values = [value for found, value in cookies_of(self.request) if found == name]
-        with refusals_told(self.provider.name):
-            errand = open_errand(values[0] if len(values) == 1 else None, self.party.flow_keys, now)
-            if errand.door is not door or errand.flow.provider != self.provider.name:
-                raise FlowInvalid
         if door is Door.CALLBACK:
             self.go_to_if_refused(errand.flow.return_to, gone=gone)
+        else:
+            self.request.scope[RENDERER] = partial(_show, gone=gone, return_to=None)
         return errand
+
+    def _find(self, key: str, door: Door, now: datetime) -> tuple[str, Errand]:
+        """Return the errand that an answer at this door names, and the name of its cookie. Raises `FlowInvalid`."""
+        for name, errand in self._held(now):
+            if hmac.compare_digest(errand.key.encode(), key.encode(errors="surrogatepass")):
+                if errand.door is not door or errand.flow.provider != self.provider.name:
+                    raise FlowInvalid from Because("another_door")
+                return name, errand
+        raise FlowInvalid from Because("not_of_this_browser")
+
+    def _held(self, now: datetime) -> Iterator[tuple[str, Errand]]:
+        """Yield every errand that the browser has under way, with the name of its cookie. Of two of one name neither counts."""
+        sent = cookies_of(self.request)
+        for name in FLOW_COOKIES:
+            values = [value for found, value in sent if found == name]
+            try:
+                errand = open_errand(values[0] if len(values) == 1 else None, self.party.flow_keys, now)
+            except FlowInvalid:
+                continue
+            yield name, errand
 
     def go_to_if_refused(self, return_to: str, *, gone: str | None = None) -> None:
         """Send the browser to a page of the front end with the code of a refusal, instead of showing a document."""
@@ -109,7 +128,10 @@ async def get_errands(
 
 
 async def find_proof(request: Request, response: Response) -> str | None:
-    """Return what `keep_proof` gave, and take it away. Raises `CrossSiteRequest` when another site makes it come."""
+    """Return what `keep_proof` gave, and take it away with an answer that gives a session.
+
+    Raises `CrossSiteRequest` when another site makes it come.
+    """
     values = [value for name, value in cookies_of(request) if name == PROOF_COOKIE]
     if values:
         check_same_site(request, get_runtime(request).settings)

@@ -3,16 +3,15 @@
 import httpx2
 import pytest
 from fastapi import FastAPI
-from sqlalchemy import update
+from sqlalchemy import select, update
 
+from app.offline.testing import ADA, Person, RunningProvider
 from app.models import Session, SignInCode, User
-from app.offline.people import Person
 from app.runtime import Runtime
 from tests import gatehouse
 from tests.answers import problem_of
 from tests.conftest import BASE_URL
 from tests.federation.browsers import FRONT_END, Browser, error_of, parameters_of
-from tests.providers import ADA, RunningProvider
 from tests.rows import count, write
 
 pytestmark = pytest.mark.settings(EXTENSIONS=[gatehouse.NAME])
@@ -36,6 +35,18 @@ async def test_who_is_barred_leaves_the_callback_with_nothing(
     callback = await browser.come_back(BARRED, transport=transport)
     assert error_of(await browser.open(callback)) == "GATEHOUSE_BARRED"
     assert await count(runtime, Session) == await count(runtime, SignInCode) == 0
+
+
+@pytest.mark.parametrize(("transport", "times"), [("cookie", 1), ("bearer", 2)])
+async def test_every_gate_is_asked_once_in_each_transaction(
+    browser: Browser, runtime: Runtime, transport: str, times: int
+) -> None:
+    """ID-08: a gate may count, or spend something. For tokens there are two: where the code is made, and where it is traded."""
+    landing = await browser.land(ADA, transport=transport)
+    if transport == "bearer":
+        assert (await browser.exchange(landing)).status_code == 200
+    (user,) = await runtime.database.read.entities(select(User))
+    assert user.search_text.count("porter:fed") == user.search_text.count("treasurer") == times
 
 
 async def test_a_gate_that_closes_after_the_callback_is_closed_at_the_exchange(

@@ -22,10 +22,10 @@ from app.services.federation.owners import (
     insert_or_nothing,
     note_proof,
 )
-from app.services.federation.refusals import check_decision
+from app.services.federation.refusals import Because, check_decision
 from app.services.federation.situations import Found, account_with_address, identity_of, situation_of
 from app.services.sessions.state import living_session
-from app.services.sign_in.stages import Attempt, SignInRules, ask_gates
+from app.services.sign_in.stages import Admission, Attempt, SignInRules, ask_gates
 
 log = structlog.get_logger()
 
@@ -40,6 +40,8 @@ class Arrived:
     user_id: UUID
     identity_id: UUID
     decision: LinkDecision
+    admission: Admission | None
+    """What the gates said to whoever signs in. None: somebody adds an identity, who has signed in already."""
 
 
 @dataclass(frozen=True)
@@ -73,11 +75,11 @@ async def arrive(work: Work, rules: SignInRules, *, errand: Errand, provider: Pr
     await _check_asker(work, errand)
     for _ in range(_ATTEMPTS):
         plan = await _plan(work, errand, provider, proof)
-        await _admit(work, rules, errand, plan)
+        admission = await _admit(work, rules, errand, plan)
         try:
             # What an attempt has written goes with it when another request was faster, or a gate is closed.
             async with work.db.begin_nested():
-                arrived = await _carry_out(work, rules, errand, plan)
+                arrived = await _carry_out(work, rules, errand, plan, admission)
         except _Overtaken:
             continue
         _tell(errand, arrived)
@@ -98,25 +100,26 @@ async def _plan(work: Work, errand: Errand, provider: Provider, proof: Proof) ->
     return _Plan(proof, found, situation, decision)
 
 
-async def _admit(work: Work, rules: SignInRules, errand: Errand, plan: _Plan) -> None:
+async def _admit(work: Work, rules: SignInRules, errand: Errand, plan: _Plan) -> Admission | None:
     """Lock the account that somebody comes in to, and let them pass the gates, before anything of it changes.
 
     The account is locked before its identities, as by whoever removes one of them: no two wait for each other. Raises
     `InvalidCredentials` for a disabled account, before a gate is asked, and what a gate raises.
     """
     if plan.account is None:
-        return
+        return None
     active = select(User.id).where(User.id == plan.account, User.is_active).with_for_update()
     if (await work.db.execute(active)).first() is None:
         raise InvalidCredentials
-    await _ask_gates(work, rules, errand, plan, plan.account)
+    return await _ask_gates(work, rules, errand, plan, plan.account)
 
 
-async def _ask_gates(work: Work, rules: SignInRules, errand: Errand, plan: _Plan, user_id: UUID) -> None:
+async def _ask_gates(work: Work, rules: SignInRules, errand: Errand, plan: _Plan, user_id: UUID) -> Admission | None:
     """Ask whoever signs in. Whoever adds an identity has signed in already."""
-    if errand.flow.link_user_id is None:
-        attempt = Attempt(user_id=user_id, methods=(FEDERATED,), authenticated_at=plan.proof.authenticated_at)
-        await ask_gates(work, rules, attempt)
+    if errand.flow.link_user_id is not None:
+        return None
+    attempt = Attempt(user_id=user_id, methods=(FEDERATED,), authenticated_at=plan.proof.authenticated_at)
+    return await ask_gates(work, rules, attempt)
 
 
 async def _spend(work: Work, errand: Errand) -> None:
@@ -124,7 +127,7 @@ async def _spend(work: Work, errand: Errand) -> None:
     row = {"digest": errand.flow.digest, "expires_at": errand.flow.expires_at}
     statement = insert_or_nothing(work, SpentFlow, row, "digest").returning(SpentFlow.digest)
     if (await work.db.execute(statement)).first() is None:
-        raise FlowInvalid
+        raise FlowInvalid from Because("spent")
 
 
 async def _check_asker(work: Work, errand: Errand) -> None:
@@ -136,7 +139,7 @@ async def _check_asker(work: Work, errand: Errand) -> None:
     # In a statement of its own: one that has waited for a lock judges other tables by what was true before it waited.
     session_id = errand.link_session_id
     if session_id is None or not (await work.db.execute(asker.where(living_session(session_id, work.now)))).first():
-        raise FlowInvalid
+        raise FlowInvalid from Because("asker_gone")
 
 
 async def _look_up(work: Work, comer: id_token.Identity, *, lock: bool) -> Found:
@@ -153,7 +156,9 @@ async def _look_up(work: Work, comer: id_token.Identity, *, lock: bool) -> Found
     return Found(identity=None, local=local)
 
 
-async def _carry_out(work: Work, rules: SignInRules, errand: Errand, plan: _Plan) -> Arrived:
+async def _carry_out(
+    work: Work, rules: SignInRules, errand: Errand, plan: _Plan, admission: Admission | None
+) -> Arrived:
     """Return the identity, used or added just now. Raises `_Overtaken`, and for somebody new what a gate raises."""
     if plan.found.identity is not None:
         identity = await _use(work, plan.proof.comer, plan.found.identity)
@@ -163,10 +168,10 @@ async def _carry_out(work: Work, rules: SignInRules, errand: Errand, plan: _Plan
     if identity is None:
         raise _Overtaken
     if plan.decision.rule is LinkRule.NEW_ACCOUNT:  # What a closed gate wrote of this account goes with the account.
-        await _ask_gates(work, rules, errand, plan, identity.user_id)
+        admission = await _ask_gates(work, rules, errand, plan, identity.user_id)
     if plan.decision.rule is LinkRule.OWNER_LINKS and plan.situation.authority:
         await note_proof(work, identity=identity, session_id=errand.link_session_id)
-    return Arrived(identity.user_id, identity.id, plan.decision)
+    return Arrived(identity.user_id, identity.id, plan.decision, admission)
 
 
 async def _account_for(work: Work, plan: _Plan) -> UUID | None:

@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from app.auth.assurance import FEDERATED
 from app.auth.redirects import with_fragment, with_parameter
 from app.auth.transports import Transport
 from app.database import Work
+from app.exceptions import FlowInvalid
 from app.services.federation.arrivals import Arrived, arrive
 from app.services.federation.errands import Errand
 from app.services.federation.flows import Proof, read_answer, read_credential
@@ -15,7 +15,7 @@ from app.services.federation.one_time_codes import issue_code
 from app.services.federation.refusals import refusals_told
 from app.services.federation.relying_party import RelyingParty
 from app.services.sessions.issue import Issued, IssuedCookie
-from app.services.sign_in.stages import Attempt, SignInContext, complete
+from app.services.sign_in.stages import SignInContext, complete
 
 Pairs = Iterable[tuple[str, str]]
 
@@ -40,7 +40,7 @@ async def land(work: Work, party: RelyingParty, context: SignInContext, *, erran
     if errand.flow.link_user_id is not None:
         return Landing(with_parameter(errand.flow.return_to, "linked", errand.flow.provider))
     if context.transport is Transport.COOKIE:
-        return Landing(errand.flow.return_to, session=await _complete(work, context, arrived, proof))
+        return Landing(errand.flow.return_to, session=await _complete(work, context, arrived))
     issued = await issue_code(
         work, arrived=arrived, code_challenge=errand.code_challenge, authenticated_at=proof.authenticated_at
     )
@@ -52,7 +52,7 @@ async def sign_in_with_answer(
 ) -> Issued | IssuedCookie:
     """Begin a session for whom an answer proves that a page of the front end hands over. Raises as `land` does."""
     proof = await read_answer(party, errand=errand, answer=answer, now=work.now)
-    return await _complete(work, context, await _arrive(work, party, context, errand, proof), proof)
+    return await _complete(work, context, await _arrive(work, party, context, errand, proof))
 
 
 async def sign_in_with_credential(
@@ -60,7 +60,7 @@ async def sign_in_with_credential(
 ) -> Issued | IssuedCookie:
     """Begin a session for whom an ID token proves. Raises what `read_credential` and `arrive` raise, and what a gate does."""
     proof = await read_credential(party, errand=errand, credential=credential, now=work.now)
-    return await _complete(work, context, await _arrive(work, party, context, errand, proof), proof)
+    return await _complete(work, context, await _arrive(work, party, context, errand, proof))
 
 
 async def _arrive(work: Work, party: RelyingParty, context: SignInContext, errand: Errand, proof: Proof) -> Arrived:
@@ -74,6 +74,8 @@ async def _arrive(work: Work, party: RelyingParty, context: SignInContext, erran
     return arrived
 
 
-async def _complete(work: Work, context: SignInContext, arrived: Arrived, proof: Proof) -> Issued | IssuedCookie:
-    attempt = Attempt(user_id=arrived.user_id, methods=(FEDERATED,), authenticated_at=proof.authenticated_at)
-    return await complete(work, context, attempt)
+async def _complete(work: Work, context: SignInContext, arrived: Arrived) -> Issued | IssuedCookie:
+    """Begin the session of somebody who has come to sign in. Raises `FlowInvalid` for who has come to add an identity."""
+    if arrived.admission is None:
+        raise FlowInvalid
+    return await complete(work, context, arrived.admission)

@@ -1,6 +1,5 @@
 """What a browser keeps while its user is at a provider: the flow, which door it began at, and who may go on."""
 
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -51,11 +50,6 @@ class Errand:
     def key(self) -> str:
         """What the answer must name: the state, or the nonce where there is no state."""
         return self.flow.nonce if self.door is Door.ID_TOKEN else self.flow.state
-
-
-def errand_name(key: str) -> str:
-    """Return a short name for the errand with this key, which tells nothing of it: two tabs keep one each."""
-    return hashlib.sha256(b"errand" + key.encode(errors="surrogatepass")).hexdigest()[:12]
 
 
 def seal_errand(errand: Errand, keys: Sequence[bytes]) -> str:

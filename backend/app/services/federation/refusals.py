@@ -50,12 +50,12 @@ def _in_our_words() -> Iterator[None]:
 def check_decision(decision: LinkDecision) -> None:
     """Raise for a decision that lets nobody in: `LinkRequired`, `IdentityTaken` or `IdentityRefused`, by its rule."""
     if decision.action is LinkAction.ASK:
-        raise LinkRequired from _Because(decision.rule)
+        raise LinkRequired from Because(decision.rule)
     if decision.rule is LinkRule.IDENTITY_OF_ANOTHER:
-        raise IdentityTaken from _Because(decision.rule)
+        raise IdentityTaken from Because(decision.rule)
     if decision.action is LinkAction.REFUSE:
         raise IdentityRefused(decision.rule.value)
 
 
-class _Because(Exception):
+class Because(Exception):
     """Carries the rule into the log."""

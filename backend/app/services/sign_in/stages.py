@@ -31,6 +31,13 @@ class Attempt:
 
 
 @dataclass(frozen=True)
+class Admission:
+    """A sign-in whose every gate is open. `ask_gates` alone makes one, in the transaction in which the session begins."""
+
+    attempt: Attempt
+
+
+@dataclass(frozen=True)
 class SignInElsewhere:
     """A sign-in with something new about it: what its user may want to be told."""
 
@@ -64,13 +71,14 @@ class SignInContext:
     """The cookie that the same browser carries already."""
 
 
-async def complete(work: Work, context: SignInContext, attempt: Attempt) -> Issued | IssuedCookie:
-    """Ask every gate, begin the session, and return what is handed out.
+async def complete(work: Work, context: SignInContext, attempt: Attempt | Admission) -> Issued | IssuedCookie:
+    """Ask every gate unless they have been asked in this transaction, begin the session, and return what is handed out.
 
     A cookie session that the same browser had before ends: it is replaced, never taken over (OWASP ASVS 5.0, 7.2.4).
     Raises what a gate raises, and `InvalidCredentials` when the account has just been disabled.
     """
-    await ask_gates(work, context.rules, attempt)
+    admission = attempt if isinstance(attempt, Admission) else await ask_gates(work, context.rules, attempt)
+    attempt = admission.attempt
     begun = await begin_session(
         work,
         user_id=attempt.user_id,
@@ -86,13 +94,14 @@ async def complete(work: Work, context: SignInContext, attempt: Attempt) -> Issu
     return begun.issued
 
 
-async def ask_gates(work: Work, rules: SignInRules, attempt: Attempt) -> None:
+async def ask_gates(work: Work, rules: SignInRules, attempt: Attempt) -> Admission:
     """Ask every gate, and raise what the first one raises that is closed.
 
     `complete` does so. Who has to change an account before there is a session asks before that as well.
     """
     for gate in rules.gates:
         await gate(work, attempt)
+    return Admission(attempt)
 
 
 async def _tell(observer: Observer, work: Work, elsewhere: SignInElsewhere) -> None:
