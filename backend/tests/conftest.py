@@ -12,14 +12,13 @@ import pytest
 from fastapi import FastAPI
 
 from app import migrations
-from app.auth.identifiers import new_id
 from app.config import Settings
 from app.database import Database
 from app.main import create_app
 from app.runtime import Runtime
 from tests.accounts import Accounts
 from tests.contract import DocumentedErrors
-from tests.postgres import PostgresServer
+from tests.postgres import CleanDatabases, PostgresServer
 
 SECRET = "mQ2v8Xc4Zr7Tn1Lk9Jh3Gf6Ds0Aq5WeR-yUiOpBxVzNm"
 BASE_URL = "http://127.0.0.1:8000"
@@ -72,6 +71,12 @@ def postgres_template(postgres: PostgresServer) -> str:
     return "template"
 
 
+@pytest.fixture(scope="session")
+def postgres_databases(postgres: PostgresServer, postgres_template: str) -> CleanDatabases:
+    """Databases that are as that one is."""
+    return CleanDatabases(postgres, postgres_template)
+
+
 async def migrate(url: str) -> None:
     database = Database(settings_for(url), patient=True)
     await migrations.upgrade(database)
@@ -96,11 +101,10 @@ def database_url(database_kind: str, request: pytest.FixtureRequest, tmp_path: P
         shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "test.db")
         yield f"sqlite:///{tmp_path}/test.db"
         return
-    server: PostgresServer = request.getfixturevalue("postgres")
-    name = f"test_{new_id().hex}"
-    asyncio.run(server.create_database(name, template=request.getfixturevalue("postgres_template")))
-    yield server.url(name)
-    asyncio.run(server.drop_database(name))
+    databases: CleanDatabases = request.getfixturevalue("postgres_databases")
+    name = databases.lend()
+    yield databases.server.url(name)
+    databases.take_back(name)
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ to run as root. `python -m tests.postgres` runs such a server in the foreground 
 """
 
 from tests.postgres.binaries import PostgresNotFound, PostgresStartError, find_binaries
+from tests.postgres.clean import CleanDatabases
 from tests.postgres.server import PostgresServer
 
-__all__ = ["PostgresNotFound", "PostgresServer", "PostgresStartError", "find_binaries"]
+__all__ = ["CleanDatabases", "PostgresNotFound", "PostgresServer", "PostgresStartError", "find_binaries"]
