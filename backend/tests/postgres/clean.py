@@ -9,19 +9,16 @@ import asyncpg
 from tests.postgres.server import PostgresServer, quoted
 
 _TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename"
-_FINGERPRINT = """
-    SELECT (SELECT count(*) FROM pg_stat_activity
-             WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()),
-           (SELECT count(*) FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase
-             WHERE d.datname = current_database()),
-           (SELECT md5(string_agg(concat_ws(' ', c.relname, c.relkind, a.attname, a.atttypid, a.attnotnull), ','
-                                  ORDER BY c.relname, a.attnum))
-              FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0
-             WHERE c.relnamespace = 'public'::regnamespace),
-           (SELECT md5(string_agg(concat_ws(' ', tgname, tgenabled), ',' ORDER BY tgname, tgrelid)) FROM pg_trigger
-             WHERE NOT tgisinternal)
-"""
-"""Who is connected, what was set for this database, its tables and indexes with their columns, its triggers."""
+_CATALOGUES = ("pg_class", "pg_attribute", "pg_attrdef", "pg_constraint", "pg_trigger", "pg_proc", "pg_namespace")
+_CONNECTED = """
+    SELECT count(*) FROM pg_stat_activity
+     WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()"""
+_SETTINGS = """
+    SELECT count(*) FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase
+     WHERE d.datname = current_database()"""
+_LAST_CHANGES = [f"SELECT max(xmin::text::bigint)::text || count(*) FROM {name}" for name in _CATALOGUES]  # noqa: S608
+_FINGERPRINT = "SELECT " + ", ".join(f"({query})" for query in (_CONNECTED, _SETTINGS, *_LAST_CHANGES))
+"""Who is connected, what was set for this database, and which transaction was the last one to change its schema."""
 
 
 @dataclass
@@ -60,11 +57,7 @@ class CleanDatabases:
     async def _clean_or_drop(self, name: str) -> None:
         connection = await asyncpg.connect(self.server.url(name), ssl=False)
         try:
-            for _ in range(10):
-                as_it_was = tuple(await connection.fetchrow(_FINGERPRINT)) == self._pristine
-                if as_it_was:
-                    break
-                await asyncio.sleep(0.003)  # A connection that has just been closed takes a moment to be gone.
+            as_it_was = await self._is_as_it_was(connection)
             if as_it_was:
                 await connection.execute(self._emptying)
                 self._clean.append(name)
@@ -72,6 +65,13 @@ class CleanDatabases:
             await connection.close()
         if not as_it_was:
             await self.server.drop_database(name)
+
+    async def _is_as_it_was(self, connection: asyncpg.Connection) -> bool:
+        for _ in range(10):
+            if tuple(await connection.fetchrow(_FINGERPRINT)) == self._pristine:
+                return True
+            await asyncio.sleep(0.003)  # A connection that has just been closed takes a moment to be gone.
+        return False
 
 
 async def _emptying(connection: asyncpg.Connection) -> str:
