@@ -18,7 +18,7 @@ from pydantic_settings import (
 )
 
 from app.plausibility import base_url, database_url_problem, host_of, secret_problem
-from app.provider_settings import LOOPBACK_HOSTS, GoogleIssuer, GoogleSecret, OidcProviders
+from app.provider_settings import LOOPBACK_HOSTS, GoogleIssuer, GoogleSecret, NeedsGoogle, OidcProviders
 from app.secret_files import SecretFileSource, unreadable_files
 
 CommaSeparated = Annotated[list[str], NoDecode]
@@ -128,11 +128,13 @@ class Settings(BaseSettings):
         "", description="From the Google console. Empty in development: a provider of our own plays Google, offline."
     )
     GOOGLE_CLIENT_SECRET: GoogleSecret = Field(SecretStr(""), description="From the same page.")
-    GOOGLE_OTHER_CLIENT_IDS: CommaSeparated = Field(
+    GOOGLE_OTHER_CLIENT_IDS: Annotated[CommaSeparated, NeedsGoogle] = Field(
         default=[], description="Client ids of your own apps whose ID tokens are taken as well, separated by commas."
     )
-    GOOGLE_HOSTED_DOMAIN: str = Field("", description="Let in members of this Google Workspace domain only.")
-    GOOGLE_KEEP_TOKENS: bool = Field(
+    GOOGLE_HOSTED_DOMAIN: Annotated[str, NeedsGoogle] = Field(
+        "", description="Let in members of this Google Workspace domain only."
+    )
+    GOOGLE_KEEP_TOKENS: Annotated[bool, NeedsGoogle] = Field(
         False, description="Keep Google's own tokens, encrypted, for routes of yours that call Google."
     )
     GOOGLE_ISSUER: GoogleIssuer = Field("", description="Who plays Google in your own tests. Refused in production.")

@@ -134,7 +134,7 @@ async def _on_app_exception(request: Request, error: Exception) -> Response:
     if not isinstance(error, AppException):  # Starlette's signature promises less than it does.
         raise error
     if error.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        log.warning("request.refused", error_code=error.code, cause=repr(error.__cause__))
+        log.warning("request.refused", error_code=error.code, cause=str(error.__cause__) if error.__cause__ else None)
     return _answer(request, error)
 
 

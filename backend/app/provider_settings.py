@@ -4,7 +4,16 @@ import json
 import re
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+)
 from pydantic_settings import NoDecode
 
 from app.plausibility import base_url, host_of
@@ -43,7 +52,7 @@ def _read_providers(value: object, info: ValidationInfo) -> list[OidcProviderSet
         raise ValueError('is not JSON. Write a list: [{"name": "…", "issuer": "https://…", …}]') from None
     if not isinstance(written, list):  # A TypeError would pass pydantic by.
         raise ValueError("is no list. Put the entries into square brackets, a single one as well")  # noqa: TRY004
-    entries = [_read_entry(number, entry, info) for number, entry in enumerate(written, start=1)]
+    entries = _read_entries(written, info)
     for member, text in (("name", "name"), ("issuer", "issuer")):
         values = [getattr(entry, member) for entry in entries]
         if len(set(values)) != len(values):
@@ -51,14 +60,28 @@ def _read_providers(value: object, info: ValidationInfo) -> list[OidcProviderSet
     return entries
 
 
+def _read_entries(written: list[object], info: ValidationInfo) -> list[OidcProviderSetting]:
+    """Return the entries. Raises one `ValueError` for all that cannot be right."""
+    entries, findings = [], []
+    for number, entry in enumerate(written, start=1):
+        try:
+            entries.append(_read_entry(number, entry, info))
+        except ValueError as error:
+            findings.append(str(error))
+    if findings:
+        raise ValueError(". ".join(findings))
+    return entries
+
+
 def _read_entry(number: int, entry: object, info: ValidationInfo) -> OidcProviderSetting:
     try:
         read = entry if isinstance(entry, OidcProviderSetting) else OidcProviderSetting.model_validate(entry)
     except ValidationError as error:
-        member = ".".join(str(part) for part in error.errors(include_input=False)[0]["loc"]) or "itself"
+        wrong = [".".join(str(part) for part in each["loc"]) or "itself" for each in error.errors(include_input=False)]
+        members = ", ".join(f"`{member}`" for member in wrong)
         raise ValueError(
-            f"entry {number}: `{member}` is missing or wrong. An entry has name (a-z, 0-9, -), issuer, client_id, "
-            "client_secret, and perhaps lists of scopes and of domains (lower case)"
+            f"entry {number}: missing, wrong or unknown: {members}. An entry has name (2 to 30 of a-z, 0-9, -), issuer, "
+            "client_id, client_secret, and perhaps lists of scopes and of domains (lower case)"
         ) from None
     if read.name in _RESERVED_NAMES:
         raise ValueError(f"entry {number}: the name is taken. Google has settings of its own; call others otherwise")
@@ -74,6 +97,17 @@ def _check_google_secret(value: object, info: ValidationInfo) -> object:
     secret = value.get_secret_value() if isinstance(value, SecretStr) else value
     if info.data.get("GOOGLE_CLIENT_ID") and not secret:
         raise ValueError("is missing, and GOOGLE_CLIENT_ID is set. Both stand on one page of the Google console")
+    if secret and not info.data.get("GOOGLE_CLIENT_ID"):
+        raise ValueError("is set, and GOOGLE_CLIENT_ID is not. Both stand on one page of the Google console")
+    return value
+
+
+def _check_has_google(value: Any, info: ValidationInfo) -> Any:
+    """Refuse what says something of a Google that there is not. In development the offline provider heeds it."""
+    if value and is_production(info) and not info.data.get("GOOGLE_CLIENT_ID"):
+        raise ValueError(
+            "is set, and GOOGLE_CLIENT_ID is not: nobody can sign in with Google. Set that one, or neither"
+        )
     return value
 
 
@@ -114,3 +148,5 @@ def is_production(info: ValidationInfo) -> bool:
 OidcProviders = Annotated[list[OidcProviderSetting], NoDecode, BeforeValidator(_read_providers)]
 GoogleSecret = Annotated[SecretStr, BeforeValidator(_check_google_secret)]
 GoogleIssuer = Annotated[str, BeforeValidator(_check_google_issuer)]
+NeedsGoogle = AfterValidator(_check_has_google)
+"""For settings that mean nothing without GOOGLE_CLIENT_ID."""

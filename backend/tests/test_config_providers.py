@@ -115,6 +115,37 @@ def test_a_client_without_its_secret_refuses_the_start() -> None:
     assert "GOOGLE_CLIENT_SECRET" in finding(GOOGLE_CLIENT_ID="web")
 
 
+SAYS_SOMETHING_OF_GOOGLE = {
+    "GOOGLE_OTHER_CLIENT_IDS": "ios",
+    "GOOGLE_HOSTED_DOMAIN": "corp.example",
+    "GOOGLE_KEEP_TOKENS": "true",
+}
+
+
+@pytest.mark.parametrize("name", SAYS_SOMETHING_OF_GOOGLE)
+def test_what_says_something_of_google_needs_a_client_of_google_s(name: str) -> None:
+    """V13.4.2: in production. In development the provider that plays Google heeds it."""
+    text = finding(**{name: SAYS_SOMETHING_OF_GOOGLE[name]})
+    assert f"- {name}: is set, and GOOGLE_CLIENT_ID is not" in text
+    assert SAYS_SOMETHING_OF_GOOGLE[name] not in text.replace("nobody can sign in", "")
+    load(ENVIRONMENT="development", **{name: SAYS_SOMETHING_OF_GOOGLE[name]})
+    load(GOOGLE_CLIENT_ID="web", GOOGLE_CLIENT_SECRET="s", **{name: SAYS_SOMETHING_OF_GOOGLE[name]})
+
+
+@pytest.mark.parametrize("environment", ["development", "production"])
+def test_a_secret_without_its_client_refuses_the_start(environment: str) -> None:
+    """V13.4.2: whoever has a secret means the real Google, in development as well."""
+    assert "GOOGLE_CLIENT_SECRET: is set, and" in finding(ENVIRONMENT=environment, GOOGLE_CLIENT_SECRET=CANARY)
+
+
+def test_all_that_is_wrong_with_providers_is_said_at_once() -> None:
+    first, second = {"name": "Acme Inc", "issuer": "https://id.example/"}, {**ACME, "domain": "acme.example"}
+    text = finding(OIDC_PROVIDERS=json.dumps([first, second]))
+    assert "entry 1: missing, wrong or unknown: `name`, `client_id`, `client_secret`." in text
+    assert "entry 2: missing, wrong or unknown: `domain`." in text
+    assert "2 to 30" in text
+
+
 def test_who_plays_google_is_refused_in_production() -> None:
     """V13.4.2, V15.2.3: both ways to have Google played, and the client of the one that is built in."""
     google = {"GOOGLE_CLIENT_ID": "web", "GOOGLE_CLIENT_SECRET": "s"}

@@ -16,7 +16,11 @@ const TEXTS = {
   IDENTITY_REFUSED: "This Google account cannot be used here.",
   INVALID_CREDENTIALS: "This account is closed.",
   PROVIDER_UNAVAILABLE: "Google does not answer. Try again in a moment.",
+  NOTHING_CAME: "There is no answer of Google's in this address. Please begin again.",
 };
+const AGAIN = "That did not work. Please begin again.";
+// A page is not told more: the browser keeps from it what the server does not mean for its address.
+const NO_ANSWER = "The server does not answer this page. Is it running, and is this address its FRONTEND_URL?";
 
 /** Reads query and fragment: a code of ours stands in the fragment, which no browser sends to any server. */
 function takeParameters() {
@@ -51,7 +55,7 @@ export async function attempt(action) {
   try {
     await action();
   } catch (error) {
-    say(TEXTS[error.code] ?? "That did not work. Please begin again.");
+    say(error.code ? (TEXTS[error.code] ?? AGAIN) : NO_ANSWER);
   }
 }
 

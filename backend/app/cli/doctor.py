@@ -8,7 +8,9 @@ from app.config import Settings
 from app.database import Database
 from app.extensions import load_extensions
 from app.migrations import revisions
-from app.services.examination import Finding, examine
+from app.provider_settings import GOOGLE
+from app.providers import configured_providers, is_google_offline
+from app.services.examination import Finding, examine, examine_providers
 
 _MARKS = {"ok": "ok     ", "advice": "advice ", "fault": "FAULT  "}
 
@@ -17,13 +19,20 @@ def doctor() -> None:
     """Examine this installation. Each finding names its remedy and the OWASP ASVS 5.0 requirement behind it."""
     settings = Settings.load()
     expected = revisions(load_extensions(settings.EXTENSIONS))
+    # The server that plays Google itself need not be running now.
+    providers = [
+        provider
+        for provider in configured_providers(settings)
+        if provider.name != GOOGLE or not is_google_offline(settings)
+    ]
 
     async def run() -> list[Finding]:
         database = Database(settings)
         try:
-            return await examine(settings, database, expected)
+            findings = await examine(settings, database, expected)
         finally:
             await database.close()
+        return [*findings, *await examine_providers(settings, providers)]
 
     findings = asyncio.run(run())
     for finding in findings:

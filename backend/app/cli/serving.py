@@ -16,13 +16,12 @@ except ImportError:  # Windows has no such limit.
 
 from app.cli.http_protocol import BoundedHttpProtocol
 from app.cli.schema import bring_up_to_date
-from app.config import ConfigurationError, Settings
+from app.config import API_PREFIX, ConfigurationError, Settings
 from app.database import Database
 from app.extensions import load_extensions
 from app.logs import configure_logging
 from app.main import create_app
 from app.migrations import revisions
-from app.offline.clients import issuer_of
 from app.providers import is_google_offline
 from app.routes import route_map
 from app.services.administrators import has_administrator, new_setup_code
@@ -129,6 +128,10 @@ async def _welcome(settings: Settings) -> str:
         code = new_setup_code(settings, now=datetime.now(UTC))
         lines.append(f"  First administrator  {settings.PUBLIC_URL}/setup#code={code}  (works once, for 24 hours)")
     if is_google_offline(settings):
-        lines.append(f"  Google               is played by {issuer_of(settings)}: sign in as anybody, with no network")
+        page = f"&return_to={settings.PUBLIC_URL}/docs" if settings.docs_enabled else ""
+        login = f"{settings.PUBLIC_URL}{API_PREFIX}/auth/google/login?transport=cookie{page}"
+        lines.append(f"  Google               is played here: be anybody, with no network, at {login}")
+    elif not settings.is_production and not settings.GOOGLE_CLIENT_ID:
+        lines.append("  Google               is not played here: others can reach this server (HOST, PUBLIC_URL)")
     lines += [f"  Warning              {finding.text}" for finding in misspelt_settings()]
     return "\n".join(lines)

@@ -42,6 +42,11 @@ class ReturnToRefused(InvalidRequest):
     code = "RETURN_TO_REFUSED"
     title = "After signing in nobody is sent to this address"
 
+    def __init__(self) -> None:
+        super().__init__(
+            "return_to must be a page on FRONTEND_URL, on one of ALLOWED_ORIGINS or on PUBLIC_URL, and no route of the API"
+        )
+
 
 class FlowInvalid(InvalidRequest):
     """The sign-in was begun in another browser, at another provider or too long ago, or it is finished already."""

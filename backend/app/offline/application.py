@@ -1,6 +1,8 @@
 """Puts the provider together: as routes of the development server, or as an application of its own for tests."""
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.params import Depends as Guard
@@ -21,8 +23,11 @@ from app.offline.provider import OfflineProvider
 from app.offline.rendering import STYLE_SHEET, style_sheet
 
 _MOST_BODY_BYTES = 65536
-_OF_PROXIES = {"forwarded", "via", "x-real-ip", "cf-connecting-ip", "true-client-ip"}
-"""Headers that proxies add, beside X-Forwarded-*."""
+_OF_PROXIES = re.compile(
+    r"forwarded|via|x-(forwarded|original|envoy|arr|cluster)-.*|x-real-ip|(.*-)?client-?ip|.*-connecting-ip",
+    re.IGNORECASE,
+)
+"""Headers that proxies add."""
 
 
 def offline_router(settings: Settings) -> APIRouter:
@@ -34,15 +39,23 @@ def offline_router(settings: Settings) -> APIRouter:
     provider = OfflineProvider(
         issuer=issuer_of(settings), clients=development_clients(settings), name="Google", faults=None, keys=None
     )
-    return _router(provider, prefix=PREFIX, guards=[Depends(check_on_this_machine)])
+    return _router(provider, prefix=PREFIX, guards=[Depends(_guard(settings))])
 
 
-async def check_on_this_machine(request: Request) -> None:
-    """Raise `NotFoundError` for who is not on this machine, or comes through a proxy, whose own address tells nothing."""
-    names = {name.lower() for name in request.headers}
-    through_proxy = any(name in _OF_PROXIES or name.startswith("x-forwarded-") for name in names)
-    if through_proxy or request.client is None or not is_loopback(request.client.host):
-        raise NotFoundError("Page")
+def _guard(settings: Settings) -> Callable[[Request], Awaitable[None]]:
+    """Return what raises `NotFoundError` for who is not on this machine, or calls it by another name than PUBLIC_URL's.
+
+    So for who comes through a proxy, whose own address tells nothing, unless it leaves no trace at all.
+    """
+    host = urlsplit(settings.PUBLIC_URL).netloc
+
+    async def check_on_this_machine(request: Request) -> None:
+        through_proxy = any(_OF_PROXIES.fullmatch(name) for name in request.headers)
+        here = request.client is not None and is_loopback(request.client.host)
+        if through_proxy or not here or request.headers.get("host") != host:
+            raise NotFoundError("Page")
+
+    return check_on_this_machine
 
 
 def create_offline_provider(

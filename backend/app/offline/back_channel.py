@@ -30,6 +30,7 @@ class BackChannel:
     async def discovery(self, request: Request) -> Response:
         """Return the provider's metadata (OpenID Connect Discovery 1.0, section 3)."""
         issuer = self._provider.issuer
+        other_algorithm = Fault.OTHER_ALG_ANNOUNCED in self._provider.faults
         document = {
             "issuer": issuer,
             "authorization_endpoint": f"{issuer}/authorize",
@@ -41,7 +42,7 @@ class BackChannel:
             "response_modes_supported": ["query"],
             "grant_types_supported": ["authorization_code", "refresh_token"],
             "subject_types_supported": ["public"],
-            "id_token_signing_alg_values_supported": ["RS256"],
+            "id_token_signing_alg_values_supported": ["ES256" if other_algorithm else "RS256"],
             "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
             "code_challenge_methods_supported": ["S256"],
             "authorization_response_iss_parameter_supported": True,

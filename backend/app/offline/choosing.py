@@ -27,12 +27,13 @@ def choose(pending: Pending, form: Mapping[str, str], *, now: datetime) -> Signe
 
 
 def suggested_person(wanted: AuthorizationRequest) -> dict[str, str]:
-    """Return what the form for a new person begins with: what the application hints at, or Ada, for one click."""
+    """Return what the form for a new person begins with: what the application hints at, or Grace, for one click."""
     hinted = wanted.login_hint if wanted.login_hint and "@" in wanted.login_hint else None
     domain = wanted.hosted_domain if wanted.hosted_domain not in {None, "*"} else None
+    # Not ada@example.com: README registers her with a password, and then a sign-in with her address is refused.
     return {
-        "email": hinted or f"ada@{domain or 'example.com'}",
-        "name": "" if hinted else "Ada Lovelace",
+        "email": hinted or f"grace@{domain or 'gmail.com'}",
+        "name": "" if hinted else "Grace Hopper",
         "email_verified": "yes",
         "hosted_domain": domain or "",
     }

@@ -36,9 +36,12 @@ class Fault(StrEnum):
     HS256_WITH_PUBLIC_KEY = "hs256_with_public_key"
     WRONG_KID = "wrong_kid"
     KEY_ROLL = "key_roll"
+    OTHER_ALG_ANNOUNCED = "other_alg_announced"
     # What the browser brings back.
     WRONG_ISS_PARAMETER = "wrong_iss_parameter"
     MISSING_ISS_PARAMETER = "missing_iss_parameter"
+    # What the token endpoint takes.
+    SPENT_CODE_TAKEN = "spent_code_taken"
     # What the userinfo endpoint says.
     OTHER_SUB_AT_USERINFO = "other_sub_at_userinfo"
     # How a document is delivered, at each place where the fault is switched on.

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from app.auth import base64url
 from app.offline.clients import Client
-from app.offline.faults import Faults
+from app.offline.faults import Fault, Faults
 from app.offline.id_tokens import IdTokens, Statement
 from app.offline.key_pairs import KeyPairs
 from app.offline.memory import Memory
@@ -152,7 +152,7 @@ class OfflineProvider:
         code = self.codes.find(form.get("code", ""), now=now)
         if code is None or code.grant.client.client_id != client.client_id:
             raise Declined("invalid_grant", "The code is unknown, or another application's")
-        if code.spent:
+        if code.spent and Fault.SPENT_CODE_TAKEN not in self.faults:
             code.grant.ended = True
             raise Declined("invalid_grant", "The code has been used; what it gave has ended")
         code.spent = True

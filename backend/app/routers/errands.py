@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Annotated
+from urllib.parse import urlencode
 
 from fastapi import Depends, Path, Request, Response, status
 
@@ -15,7 +16,9 @@ from app.auth.dependencies import get_runtime
 from app.auth.oidc.provider import Provider
 from app.auth.redirects import with_own_fragment, with_parameter
 from app.auth.transports import Transport
+from app.config import API_PREFIX
 from app.exceptions import AppException, FlowInvalid
+from app.plausibility import base_url, host_of
 from app.problems import RENDERER, problem_response
 from app.runtime import Runtime
 from app.services.federation.errands import Door, Errand, open_errand, seal_errand
@@ -29,6 +32,8 @@ FLOW_COOKIES = tuple(f"__Host-ostiary-flow-{number}" for number in range(3))
 """One for each errand that a browser may have under way, so that a second tab does not undo the first one's. There are no
 more, however many begin at once: cookies fill every request."""
 _SECONDS = 600
+_MOVED = ("moved", "1")
+"""The parameter of a browser that has been sent to PUBLIC_URL already."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +103,20 @@ class Errands:
         self.response.status_code = status.HTTP_303_SEE_OTHER
         self.response.headers["Location"] = with_own_fragment(url)
         self.response.headers["Cache-Control"] = "no-store"
+
+    def go_to_public_url(self) -> bool:
+        """Send a browser that begins under another name of this server to PUBLIC_URL, and return whether it was.
+
+        The provider's answer comes to PUBLIC_URL, where the browser would not bring a cookie of the other name along. It
+        is sent once: behind a proxy that changes the Host header every request seems to come under another name.
+        """
+        public_url = self.party.settings.PUBLIC_URL
+        asked = base_url(f"http://{self.request.headers.get('host', '')}") or ""
+        sent = self.request.query_params.multi_items()
+        if host_of(asked) == host_of(public_url) or _MOVED in sent:
+            return False
+        self.go_to(f"{public_url}{API_PREFIX}/auth/{self.provider.name}/login?{urlencode([*sent, _MOVED])}")
+        return True
 
     def keep_proof(self, proof: str | None) -> None:
         """Give the browser what it must show with the one-time code, if the front end has nothing of its own."""

@@ -66,7 +66,8 @@ Freshly = Annotated[bool, Query(description="Have the user prove anew who they a
     "/{provider}/login",
     status_code=status.HTTP_303_SEE_OTHER,
     response_class=Response,
-    response_description="On to the provider; or to `return_to` with an `error`, when the provider does not answer.",
+    response_description="On to the provider; to `return_to` with an `error`, when the provider does not answer; or first "
+    "to PUBLIC_URL, for a browser that came under another name of this server.",
     dependencies=[Public],
     responses=problem_responses(NotFoundError, ReturnToRefused),
 )
@@ -85,6 +86,8 @@ async def begin(
     a session cookie and nothing in the address (`?transport=cookie`), or with an `error`: a code of docs/errors.md. A
     page drops a `code` that it did not ask for.
     """
+    if errands.go_to_public_url():
+        return
     wish = Wish(Door.CALLBACK, errands.party.return_to(return_to), transport, code_challenge, fresh=fresh)
     errands.go_to_if_refused(wish.return_to)
     departure = await depart(errands.party, provider=errands.provider, wish=wish, now=datetime.now(UTC))

@@ -1,5 +1,6 @@
 """What `ostiary doctor` looks at: things that start, and are nevertheless wrong or could be better."""
 
+import asyncio
 import difflib
 import os
 from collections.abc import Iterator, Sequence
@@ -10,16 +11,21 @@ from typing import Literal
 
 from dotenv import dotenv_values
 
+from app.auth.oidc.provider import Provider
 from app.config import Settings
 from app.database import Database
-from app.exceptions import NotReady
+from app.exceptions import NotReady, ProviderFailed, ProviderUnavailable
 from app.migrations import Revisions
 from app.services.administrators import has_administrator
+from app.services.federation.documents import discovery_url, fetch_metadata
+from app.services.federation.outbound import Outbound
 from app.services.readiness import check_readiness
 from app.services.signing_keys import HeldKey, read_keys, timetable
 
 ADVISED_PASSWORD_LENGTH = 15
 """NIST SP 800-63B-4, section 3.1.1.1, for a password that stands alone."""
+_GOOGLE_CLIENT = ".apps.googleusercontent.com"
+"""How every client id of Google's ends."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +44,30 @@ async def examine(settings: Settings, database: Database, expected: Revisions) -
         findings.append(await _administrator(database))
         findings += _signing_keys(await read_keys(database.read, settings), datetime.now(UTC))
     return [*findings, *_settings(settings), *misspelt_settings(), *_files(settings)]
+
+
+async def examine_providers(settings: Settings, providers: Sequence[Provider]) -> list[Finding]:
+    """Ask each provider for its discovery document, all at once, and return a finding for each, within seconds."""
+    outbound = Outbound(allow_loopback_http=not settings.is_production)
+    try:
+        return list(await asyncio.gather(*(_provider(outbound, provider) for provider in providers)))
+    finally:
+        await outbound.close()
+
+
+async def _provider(outbound: Outbound, provider: Provider) -> Finding:
+    name, url = f"provider {provider.name}", discovery_url(provider)
+    try:
+        await fetch_metadata(outbound, provider)
+    except ProviderUnavailable as failure:
+        return Finding(
+            "advice",
+            f"{name}: {url} does not answer ({failure.reason}). Nobody signs in there until this machine gets it",
+        )
+    except ProviderFailed as failure:
+        cause = failure.__cause__ or failure.reason
+        return Finding("fault", f"{name}: {url} cannot be used ({cause}). Is the issuer right, letter for letter?")
+    return Finding("ok", f"{name}: its discovery document can be had, and speaks for its issuer")
 
 
 async def _database(database: Database, expected: Revisions) -> Finding:
@@ -77,6 +107,8 @@ def _signing_keys(keys: Sequence[HeldKey], now: datetime) -> Iterator[Finding]:
 
 
 def _settings(settings: Settings) -> Iterator[Finding]:
+    if settings.GOOGLE_CLIENT_ID and not (settings.GOOGLE_ISSUER or settings.GOOGLE_CLIENT_ID.endswith(_GOOGLE_CLIENT)):
+        yield Finding("advice", f"GOOGLE_CLIENT_ID does not end in {_GOOGLE_CLIENT}, as Google's do. Copy it once more")
     if not settings.is_production:
         yield Finding("advice", "ENVIRONMENT is development. Set it to production before others can reach this")
         return

@@ -18,6 +18,8 @@ MECHANISM = "The mechanism in auth/ knows no database, no web framework and no s
 QUERIES = "Doors contain no query"
 JWT = "Only auth/jwt.py and auth/keys.py import the JWT library"
 HASHING = "Only auth/passwords imports a hashing library"
+TESTING = "What is for tests alone is imported by nothing that serves"
+PYTEST = "Only the pytest plugin imports pytest"
 BANNED = "Nobody imports what leaks, is abandoned or blocks the event loop"
 
 
@@ -74,6 +76,8 @@ def test_every_import_keeps_the_contracts() -> None:
         pytest.param("services/accounts.py", "import passlib", BANNED, id="passlib returns"),
         pytest.param("auth/keys.py", "import ecdsa", BANNED, id="ecdsa returns"),
         pytest.param("database.py", "import psycopg2", BANNED, id="psycopg2 returns"),
+        pytest.param("main.py", "import app.offline.testing", TESTING, id="the server imports what is for tests"),
+        pytest.param("main.py", "import pytest", PYTEST, id="the server imports pytest"),
     ],
 )
 def test_a_planted_violation_is_found(tmp_path: Path, module: str, line: str, contract: str) -> None:

@@ -29,8 +29,12 @@ async def test_it_says_what_would_happen_and_by_which_rule(
     said = dict(line.split(maxsplit=1) for line in done.stdout.splitlines()[:2])
     assert said == {"action": "ask", "rule": "no_authority"}
     assert "account with it     unverified" in done.stdout
+    assert "error               LINK_REQUIRED" in done.stdout
     at_work = await asyncio.to_thread(command, "--email", "ada@example.com", "--hosted-domain", "example.com")
     assert "unproved_gives_way" in at_work.stdout
+    unknown = await asyncio.to_thread(command, "--email", "ada@example.com", "--issuer", "https://accounts.google.com")
+    assert (unknown.returncode, unknown.stdout) == (1, "")
+    assert "There are: google (http://127.0.0.1:8000/dev/google)" in unknown.stderr
     refused = await asyncio.to_thread(command, "--email", "nobody")
     assert refused.returncode == 1
     assert "EMAIL" in refused.stderr.upper()

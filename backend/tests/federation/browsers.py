@@ -13,49 +13,22 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import httpx2
 
-from app.offline.clients import Client
-from app.offline.people import Person
+from app.offline.testing import ADA, Person, Visitor
 from tests.accounts import API
 from tests.conftest import BASE_URL
 from tests.cookies import OWN_PAGE, set_cookies
-from tests.providers import ADA, RunningProvider, Visitor
 
 FRONT_END = "http://localhost:3000"
 FLOW = "__Host-ostiary-flow-"
 PROOF = "__Host-ostiary-code"
 SESSION = "__Host-ostiary"
 VERIFIER = "the-front-end-keeps-this-in-its-tab-and-in-no-address"
-CLIENT_ID = "ostiary"
-CLIENT_SECRET = "what the provider calls us by"
 NAVIGATION = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}
 """What a browser says of a redirect that the provider began."""
 
 
 def challenge(verifier: str = VERIFIER) -> str:
     return base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
-
-
-def client_of(name: str) -> Client:
-    """Return this server as an application that is registered at a provider called so."""
-    page = f"{FRONT_END}/auth/callback" + ("" if name == "google" else f"/{name}")
-    return Client(
-        client_id=CLIENT_ID,
-        client_secret=CLIENT_SECRET,
-        redirect_uris=(f"{BASE_URL}{API}/auth/{name}/callback", page),
-        origins=(FRONT_END,),
-    )
-
-
-def google_settings(google: RunningProvider) -> dict[str, object]:
-    """Register this server at a provider, and return the settings that make it Google."""
-    google.register(client_of("google"))
-    return {"GOOGLE_CLIENT_ID": CLIENT_ID, "GOOGLE_CLIENT_SECRET": CLIENT_SECRET, "GOOGLE_ISSUER": google.issuer}
-
-
-def provider_entry(name: str, provider: RunningProvider) -> dict[str, object]:
-    """Register this server at a further provider, and return its entry of OIDC_PROVIDERS."""
-    provider.register(client_of(name))
-    return {"name": name, "issuer": provider.issuer, "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}
 
 
 def parameters_of(url: str) -> dict[str, str]:

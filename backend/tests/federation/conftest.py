@@ -6,20 +6,12 @@ import httpx2
 import pytest
 
 from app.config import Settings
-from tests.conftest import settings_for
-from tests.federation.browsers import Browser, google_settings, provider_entry
-from tests.providers import (
-    RunningProvider,
-    Visitor,
-    google,
-    http_client,
-    other_provider,
-    provider_keys,
-    provider_sites,
-    visitor,
-)
+from app.offline.testing import RunningProvider, Visitor, http_client
+from app.offline.testing.fixtures import google, other_provider, provider_keys, provider_sites
+from tests.conftest import BASE_URL, settings_for
+from tests.federation.browsers import Browser
 
-__all__ = ["google", "other_provider", "provider_keys", "provider_sites", "visitor"]
+__all__ = ["google", "other_provider", "provider_keys", "provider_sites"]
 
 
 @pytest.fixture
@@ -28,10 +20,14 @@ def settings(
 ) -> Settings:
     """Settings with both providers; `@pytest.mark.settings(NAME=value)` changes some."""
     marker = request.node.get_closest_marker("settings")
-    entries = [provider_entry("acme", other_provider)]
-    return settings_for(
-        database_url, **{**google_settings(google), "OIDC_PROVIDERS": entries, **(marker.kwargs if marker else {})}
-    )
+    providers = {**google.settings(BASE_URL), "OIDC_PROVIDERS": [other_provider.entry("acme", BASE_URL)]}
+    return settings_for(database_url, **{**providers, **(marker.kwargs if marker else {})})
+
+
+@pytest.fixture
+async def visitor() -> AsyncIterator[Visitor]:
+    async with http_client() as http:
+        yield Visitor(http)
 
 
 @pytest.fixture

@@ -6,11 +6,11 @@ from sqlalchemy import select, update
 
 from app.models import ProviderToken
 from app.offline.people import Person as GooglePerson
+from app.offline.testing import ADA, RunningProvider
 from app.runtime import Runtime
 from tests.accounts import Person
 from tests.federation.browsers import Browser, landing_of, parameters_of
 from tests.federation.drive import FILES
-from tests.providers import ADA, RunningProvider
 from tests.rows import write
 
 

@@ -5,10 +5,10 @@ from typing import Any
 import httpx2
 
 from app.offline.people import Person as GooglePerson
+from app.offline.testing import ADA
 from app.runtime import Runtime
 from tests.accounts import Accounts, Person
 from tests.federation.browsers import Browser
-from tests.providers import ADA
 from tests.rows import change_user, find_user
 from tests.tokens import access_claims
 

@@ -4,10 +4,9 @@ import pytest
 import structlog
 
 from app.models import Identity, Session, SignInCode, User
-from app.offline.faults import Fault, Place
+from app.offline.testing import Fault, Place, RunningProvider
 from app.runtime import Runtime
 from tests.federation.browsers import Browser, error_of
-from tests.providers import RunningProvider
 from tests.rows import count
 
 TABLES = (User, Identity, Session, SignInCode)

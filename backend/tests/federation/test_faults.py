@@ -6,14 +6,14 @@ import structlog
 from sqlalchemy import select
 
 from app.models import Identity, Session, SignInCode, SpentFlow, User
-from app.offline.faults import Fault, Place
-from app.offline.people import Person
+from app.offline.id_tokens import SOMEBODY_ELSE
+from app.offline.testing import ADA, Fault, Person, Place, RunningProvider
 from app.runtime import Runtime
 from tests.accounts import API
 from tests.answers import problem_of
 from tests.conftest import BASE_URL
 from tests.federation.browsers import Browser, error_of, landing_of, parameters_of, with_parameters
-from tests.providers import ADA, RunningProvider
+from tests.federation.handing_over import answer_of, called_page
 from tests.rows import count, everything, everything_but_spent_flows
 
 LOGIN = f"{BASE_URL}{API}/auth/google/login"
@@ -66,6 +66,28 @@ async def test_an_answer_that_is_none_signs_nobody_in(
 ) -> None:
     """S67, ID-09, 3.3-06: nothing is defaulted."""
     assert await refused(browser, runtime, google, fault, at=Place.TOKEN) == "PROVIDER_FAILED"
+
+
+@pytest.mark.only("sqlite")  # Refused before any database is asked.
+@pytest.mark.settings(GOOGLE_OTHER_CLIENT_IDS=[SOMEBODY_ELSE])
+async def test_a_code_brings_no_token_that_was_made_for_an_app_of_ours(
+    browser: Browser, runtime: Runtime, google: RunningProvider
+) -> None:
+    """ID-01: such a one counts where apps hand theirs over, and at no other door."""
+    assert await refused(browser, runtime, google, Fault.WRONG_AUD, at=Place.TOKEN) == "ID_TOKEN_INVALID"
+    answer = answer_of(await called_page(browser))
+    with google.faults.having(Fault.WRONG_AUD):
+        problem_of(await browser.post("/auth/google/code", answer), 400, "ID_TOKEN_INVALID")
+
+
+@pytest.mark.only("sqlite")  # Refused before any database is asked.
+async def test_a_key_signs_nothing_with_an_algorithm_that_its_provider_does_not_announce(
+    browser: Browser, runtime: Runtime, google: RunningProvider
+) -> None:
+    """JW-01: a provider may publish it for something else."""
+    with google.faults.having(Fault.OTHER_ALG_ANNOUNCED):
+        await browser.copy().begin()  # Who begins has the metadata read, which are kept.
+    assert await refused(browser, runtime, google, at=Place.TOKEN) == "ID_TOKEN_INVALID"
 
 
 async def test_a_provider_that_is_down_is_said_to_be_down(

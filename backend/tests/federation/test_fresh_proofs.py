@@ -7,12 +7,12 @@ import pytest
 from sqlalchemy import update
 
 from app.models import Session, SignInCode, User
+from app.offline.testing import ADA
 from app.runtime import Runtime
 from tests.accounts import API, Accounts, Person
 from tests.answers import problem_of
 from tests.federation.browsers import Browser, bearer, error_of, parameters_of, with_parameters
 from tests.federation.linking import as_person, link
-from tests.providers import ADA
 from tests.rows import count, everything, everything_but_stories, write
 from tests.tokens import access_claims
 

@@ -5,8 +5,8 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import select, update
 
-from app.offline.testing import ADA, Person, RunningProvider
 from app.models import Session, SignInCode, User
+from app.offline.testing import ADA, Person, RunningProvider
 from app.runtime import Runtime
 from tests import gatehouse
 from tests.answers import problem_of

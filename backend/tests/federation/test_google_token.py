@@ -8,7 +8,7 @@ from app.auth.dependencies import google_token
 from app.auth.google import missing_scopes
 from app.config import ConfigurationError, Settings
 from app.main import create_app
-from app.offline.faults import Fault, Place
+from app.offline.testing import Fault, Place, RunningProvider
 from app.runtime import Runtime
 from app.services.federation.errands import open_errand
 from tests.accounts import Accounts, Person
@@ -20,7 +20,6 @@ from tests.federation.consenting import change_tokens, consent, issued, kept_row
 from tests.federation.drive import CALENDAR, FILES
 from tests.federation.linking import GRACE, as_person
 from tests.instances import instance
-from tests.providers import RunningProvider
 
 pytestmark = pytest.mark.settings(GOOGLE_KEEP_TOKENS=True, EXTENSIONS=[drive.NAME])
 

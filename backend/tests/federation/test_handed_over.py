@@ -1,24 +1,21 @@
 """Doors (b) and (c): a page hands over the code that it was called with, or an ID token of One Tap or an app."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import httpx2
 import pytest
 
 from app.models import Session, User
-from app.offline.clients import Client
+from app.offline.testing import ADA, Client, RunningProvider
 from app.runtime import Runtime
 from tests.accounts import API
 from tests.answers import problem_of
 from tests.conftest import BASE_URL
 from tests.contention import at_once
-from tests.federation.browsers import CLIENT_ID, FRONT_END, SESSION, Browser, bearer, parameters_of
-from tests.providers import ADA, RunningProvider
+from tests.federation.browsers import SESSION, Browser, bearer, parameters_of
+from tests.federation.handing_over import PAGE, answer_of, called_page, credential_of
 from tests.rows import count, everything
 from tests.tokens import access_claims
-
-PAGE = {"Sec-Fetch-Site": "same-site", "Origin": FRONT_END}
 
 
 @pytest.fixture
@@ -26,37 +23,6 @@ def browser(browser: Browser) -> Browser:
     """A browser with a page of the front end, on another port of this host."""
     browser.page = PAGE
     return browser
-
-
-async def called_page(browser: Browser, provider: str = "google") -> dict[str, str]:
-    """Begin a sign-in, go through it at the provider, and return what the page of the front end is called with."""
-    response = await browser.post(f"/auth/{provider}/start")
-    assert response.status_code == 200, response.text
-    address = await browser.visitor.sign_in(response.json()["authorization_url"], ADA)
-    assert address.startswith(f"{FRONT_END}/auth/callback{'' if provider == 'google' else '/' + provider}?")
-    return parameters_of(address)
-
-
-def answer_of(parameters: Mapping[str, str]) -> dict[str, str]:
-    """Return what the page hands over."""
-    return {name: parameters[name] for name in ("state", "code", "iss", "error") if name in parameters}
-
-
-async def credential_of(browser: Browser, google: RunningProvider, client_id: str = CLIENT_ID) -> dict[str, str]:
-    """Get a nonce, and an ID token for it as One Tap does. Ada is signed in at the provider already."""
-    response = await browser.post("/auth/google/nonce")
-    assert response.status_code == 200, response.text
-    begun = response.json()
-    assert begun["client_id"] == CLIENT_ID
-    return {"credential": await _one_tap(browser, google, begun["nonce"], client_id), "nonce": begun["nonce"]}
-
-
-async def _one_tap(browser: Browser, google: RunningProvider, nonce: str, client_id: str = CLIENT_ID) -> str:
-    form = {"client_id": client_id, "nonce": nonce}
-    response = await browser.visitor.http.post(f"{google.issuer}/id-token", data=form)
-    assert response.status_code == 200, response.text
-    credential: str = response.json()["credential"]
-    return credential
 
 
 @pytest.fixture
@@ -187,7 +153,7 @@ async def test_the_ids_of_our_own_apps_are_taken_and_no_other(
     browser: Browser, google: RunningProvider, client_id: str, taken: bool
 ) -> None:
     """S66, ID-01: a token that was made for somebody else's application is no sign-in here."""
-    google.register(Client(client_id="the-app", client_secret="", redirect_uris=()))
+    google.register(Client(client_id=client_id, client_secret="", redirect_uris=()))
     response = await browser.post("/auth/google/id-token", await credential_of(browser, google, client_id))
     if taken:
         assert response.status_code == 200, response.text

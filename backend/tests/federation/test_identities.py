@@ -7,13 +7,13 @@ import httpx2
 from sqlalchemy import select, update
 
 from app.models import Identity, Session
+from app.offline.testing import ADA
 from app.runtime import Runtime
 from tests.accounts import API, Accounts, Person
 from tests.answers import problem_of
 from tests.contention import at_once
 from tests.federation.browsers import Browser, error_of, landing_of, parameters_of
 from tests.federation.linking import GRACE, as_person, identities_of, link, user_id_of
-from tests.providers import ADA
 from tests.rows import find_user, write
 from tests.tokens import session_id_of
 

@@ -5,13 +5,13 @@ from sqlalchemy import select
 
 from app.models import Identity, Session, SpentFlow, User
 from app.offline.people import Person as GooglePerson
+from app.offline.testing import ADA
 from app.runtime import Runtime
 from tests import gatehouse
 from tests.accounts import CLIENT, Accounts
 from tests.contention import waiting_for_a_lock
 from tests.federation.browsers import Browser, error_of, landing_of
 from tests.federation.linking import link
-from tests.providers import ADA
 from tests.rows import change_user, count, everything, find_user
 
 GUARDED = pytest.mark.settings(EXTENSIONS=[gatehouse.NAME])

@@ -14,7 +14,7 @@ from app.config import Settings
 from app.database import Base
 from app.exceptions import ProviderConsentRequired
 from app.models import Identity, ProviderToken
-from app.offline.faults import Fault, Place
+from app.offline.testing import Fault, Place, RunningProvider
 from app.providers import configured_providers
 from app.runtime import Runtime
 from app.services.federation import kept_tokens
@@ -27,7 +27,6 @@ from tests.federation.consenting import consent, kept_rows, let_expire, scopes_o
 from tests.federation.drive import FILES
 from tests.federation.linking import GRACE, as_person, identities_of
 from tests.instances import instance
-from tests.providers import RunningProvider
 from tests.rows import count, everything, write
 
 KEPT = pytest.mark.settings(GOOGLE_KEEP_TOKENS=True, EXTENSIONS=[drive.NAME])

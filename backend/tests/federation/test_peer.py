@@ -5,12 +5,12 @@ import pytest
 
 from app.config import Settings
 from app.models import Identity, User
+from app.offline.testing import http_client
 from app.runtime import Runtime
 from tests.accounts import API
 from tests.conftest import settings_for
 from tests.federation.browsers import Browser, bearer, error_of
 from tests.peer_provider import CLIENT_ID, CLIENT_SECRET, PeerProvider, peer_provider
-from tests.providers import http_client
 from tests.rows import count, everything_but_spent_flows
 
 __all__ = ["peer_provider"]

@@ -9,11 +9,11 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import update
 
-from app.offline.testing import ADA
 from app.auth import base64url
 from app.auth.sealing import seal
 from app.config import Settings
 from app.models import Identity, Session, SignInCode, SpentFlow, User
+from app.offline.testing import ADA
 from app.runtime import Runtime
 from app.services.federation.errands import open_errand, seal_errand
 from tests.accounts import API

@@ -10,8 +10,8 @@ from sqlalchemy import insert, select, update
 from app.auth.identifiers import new_id
 from app.config import Settings
 from app.models import EndCause, Identity, Session, User
-from app.offline.faults import Fault
 from app.offline.people import Person as GooglePerson
+from app.offline.testing import ADA, Fault, RunningProvider
 from app.runtime import Runtime
 from tests.accounts import API, Accounts
 from tests.answers import problem_of
@@ -19,7 +19,6 @@ from tests.contention import at_once, hashing_held, queued_for_hashing, uncommit
 from tests.federation.browsers import Browser, error_of, landing_of, parameters_of
 from tests.federation.linking import GRACE, link, user_id_of, verified
 from tests.instances import instance
-from tests.providers import ADA, RunningProvider
 from tests.rows import change_user, count, everything_but_spent_flows, find_user, living_sessions, write
 
 # Pre-hijacking, in both orders of events.

@@ -90,7 +90,7 @@ async def test_the_pages_of_the_example_run_as_they_are(
         page, other = await browsers.open(), await browsers.open()
         for door in (OWN_PAGE, REDIRECT):
             await begin(page, there, door)
-            await be_ada(page, is_new=door is OWN_PAGE)
+            await be_grace(page, is_new=door is OWN_PAGE)
             await page.get_by_role("button", name="Deny").press("Enter")
             await says(page, "Google did not sign you in. Nothing has changed.")
         await other.goto(await answer_kept_from(page, there))
@@ -100,13 +100,16 @@ async def test_the_pages_of_the_example_run_as_they_are(
         assert "federation.signed_in" not in there.server.said
         for door, path in ((OWN_PAGE, "/auth/callback/"), (REDIRECT, "/")):
             await begin(other, there, door)
-            await be_ada(other, is_new=door is OWN_PAGE)
-            await says(other, "You are Ada Lovelace (ada@example.com).")
+            await be_grace(other, is_new=door is OWN_PAGE)
+            await says(other, "You are Grace Hopper (grace@gmail.com).")
             assert other.url == f"{there.front_end}{path}"
         assert await other.evaluate("sessionStorage.length") == 0
         await other.goto(first_link(there))
-        await be_ada(other, is_new=False)
-        await expect(other.locator("body")).to_contain_text('"email":"ada@example.com"')
+        await be_grace(other, is_new=False)
+        await expect(other).to_have_title("Ostiary")
+        assert other.url.removesuffix("#") == f"{there.server.url}/docs"
+        await other.goto(f"{there.server.url}{API}/auth/me")
+        await expect(other.locator("body")).to_contain_text('"email":"grace@gmail.com"')
         assert there.server.said.count("federation.signed_in") == 3
 
 
@@ -127,9 +130,23 @@ async def says(page: Page, text: str) -> None:
     await expect(page.get_by_role("status")).to_have_text(text)
 
 
-async def be_ada(page: Page, *, is_new: bool) -> None:
+async def test_the_example_says_why_it_cannot_go_on(
+    tmp_path: Path, empty_database_url: str, browsers: Browsers
+) -> None:
+    """Where somebody opens it under the wrong name, or its callback by hand."""
+    with installation(tmp_path, empty_database_url, host="localhost") as there:
+        page = await browsers.open()
+        await page.goto(there.front_end.replace("localhost", "127.0.0.1"))
+        await page.get_by_role("button", name=OWN_PAGE, exact=True).press("Enter")
+        await says(page, "The server does not answer this page. Is it running, and is this address its FRONTEND_URL?")
+        assert any("CORS" in complaint for complaint in browsers.take_complaints())
+        await page.goto(f"{there.front_end}/auth/callback/")
+        await says(page, "There is no answer of Google's in this address. Please begin again.")
+
+
+async def be_grace(page: Page, *, is_new: bool) -> None:
     """Be whom the form suggests at first, or click on her once this browser is known."""
-    await page.get_by_role("button", name="Continue" if is_new else "Ada Lovelace").press("Enter")
+    await page.get_by_role("button", name="Continue" if is_new else "Grace Hopper").press("Enter")
 
 
 async def answer_kept_from(page: Page, there: Installation) -> str:
@@ -137,7 +154,7 @@ async def answer_kept_from(page: Page, there: Installation) -> str:
     address = re.compile(re.escape(f"{there.front_end}/auth/callback?"))
     await page.route(address, lambda route: route.abort())
     await begin(page, there, OWN_PAGE)
-    await be_ada(page, is_new=False)
+    await be_grace(page, is_new=False)
     async with page.expect_request(address) as asked:
         await allow(page)
     return (await asked.value).url

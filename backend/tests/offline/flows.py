@@ -9,10 +9,16 @@ from urllib.parse import urlencode
 import httpx2
 import jwt
 
-from app.offline.clients import Client
-from app.offline.people import Person
-from tests.providers import ADA, CLIENT, REDIRECT_URI, RunningProvider, Visitor, answer_in
+from app.offline.testing import ADA, Client, Person, RunningProvider, Visitor, answer_in
 
+REDIRECT_URI = "http://127.0.0.1:8000/api/v1/auth/google/callback"
+CLIENT = Client(
+    client_id="shop",
+    client_secret="the secret of the shop",
+    redirect_uris=(REDIRECT_URI,),
+    name="The shop",
+    origins=("http://localhost:3000",),
+)
 VERIFIER = "a-verifier-of-enough-characters-to-be-taken-as-one"
 STATE = "the state & of = this flow"
 NONCE = "the nonce of this flow"

@@ -6,10 +6,10 @@ from app.config import ConfigurationError, Settings
 from app.main import create_app
 from app.offline.application import offline_router
 from app.offline.clients import check_offline_allowed, development_client, development_clients
+from app.offline.testing import ADA, Visitor, answer_in, sent_to
 from app.routes import check_route_map, route_map
 from tests.conftest import BASE_URL, settings_for
 from tests.offline.flows import VERIFIER, parameters
-from tests.providers import ADA, Visitor, answer_in, sent_to
 
 ISSUER = f"{BASE_URL}/dev/google"
 
@@ -115,7 +115,25 @@ async def test_whoever_is_not_on_this_machine_does_not_find_the_provider(peer: s
         assert (await http.post("/dev/google/authorize/person", data={"email": "a@example.com"})).status_code == 404
 
 
-@pytest.mark.parametrize("header", ["Forwarded", "X-Forwarded-For", "x-forwarded-host", "X-Real-IP", "Via"])
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Forwarded",
+        "X-Forwarded-For",
+        "x-forwarded-host",
+        "X-Real-IP",
+        "Via",
+        "X-Client-IP",
+        "Client-IP",
+        "ClientIP",
+        "Fly-Client-IP",
+        "X-Azure-ClientIP",
+        "CF-Connecting-IP",
+        "X-Cluster-Client-IP",
+        "X-Envoy-External-Address",
+        "X-Original-Host",
+    ],
+)
 async def test_who_comes_through_a_proxy_on_this_machine_does_not_find_the_provider(header: str) -> None:
     """V13.4.2, V15.2.3: its visitors come from anywhere, and look like this machine."""
     transport = httpx2.ASGITransport(with_provider(), client=("127.0.0.1", 50000))
@@ -123,3 +141,12 @@ async def test_who_comes_through_a_proxy_on_this_machine_does_not_find_the_provi
         url = "/dev/google/.well-known/openid-configuration"
         assert (await http.get(url)).status_code == 200
         assert (await http.get(url, headers={header: "127.0.0.1"})).status_code == 404
+
+
+@pytest.mark.parametrize("host", ["localhost:8000", "127.0.0.1", "127.0.0.1:80", "LOCALHOST:8000"])
+async def test_who_calls_this_machine_by_another_name_does_not_find_the_provider(host: str) -> None:
+    """V13.4.2: tunnels that hide themselves call it by a name of their choice."""
+    transport = httpx2.ASGITransport(with_provider(), client=("127.0.0.1", 50000))
+    async with httpx2.AsyncClient(transport=transport, base_url=BASE_URL) as http:
+        url = "/dev/google/.well-known/openid-configuration"
+        assert (await http.get(url, headers={"Host": host})).status_code in {400, 404}

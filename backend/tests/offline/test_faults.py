@@ -10,10 +10,9 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from app.auth.keys import RSA_BITS
-from app.offline.faults import Fault, Place
 from app.offline.id_tokens import SOMEBODY_ELSE
-from tests.offline.flows import Shop, address_of
-from tests.providers import ADA, CLIENT, RunningProvider, Visitor, answer_in
+from app.offline.testing import ADA, Fault, Place, RunningProvider, Visitor, answer_in
+from tests.offline.flows import CLIENT, Shop, address_of
 
 SAID: dict[Fault, dict[str, Any]] = {
     Fault.WRONG_AUD: {"aud": SOMEBODY_ELSE},
@@ -149,6 +148,26 @@ async def test_a_key_rolls_over(google: RunningProvider, visitor: Visitor, shop:
         assert key.key.key_size == RSA_BITS
     with pytest.raises(KeyError):
         old[jwt.get_unverified_header(token)["kid"]]
+
+
+async def test_another_algorithm_may_be_announced_than_the_one_that_signs(
+    google: RunningProvider, visitor: Visitor, shop: Shop
+) -> None:
+    """JW-01: so whoever takes any key of the set, whatever it is for, takes the token."""
+    with google.faults.having(Fault.OTHER_ALG_ANNOUNCED):
+        announced = (await fetch(shop, Place.DISCOVERY)).json()["id_token_signing_alg_values_supported"]
+        token = (await shop.tokens(visitor))["id_token"]
+    assert announced == ["ES256"]
+    assert (await shop.read(token))["sub"] == ADA.subject
+
+
+async def test_a_code_may_be_taken_again_and_again(google: RunningProvider, visitor: Visitor, shop: Shop) -> None:
+    """OA-02: then nobody but the application sees that it was answered already."""
+    code = answer_in(await visitor.sign_in(address_of(google)))["code"]
+    with google.faults.having(Fault.SPENT_CODE_TAKEN):
+        answers = [await shop.exchange(code) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert (await shop.exchange(code)).json()["error"] == "invalid_grant"
 
 
 async def test_the_wrong_issuer_comes_back_with_the_code(google: RunningProvider, visitor: Visitor) -> None:

@@ -7,9 +7,9 @@ from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from playwright.async_api import Page, expect
 
+from app.offline.testing import RunningProvider, site
 from tests.browser import Browsers
-from tests.offline.flows import address_of
-from tests.providers import CLIENT, RunningProvider, site
+from tests.offline.flows import CLIENT, address_of
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ async def test_people_come_through_to_the_front_end_by_keyboard_alone(
     assert "code=" in page.url
     # The second time, a click on the account is enough.
     await page.goto(address_of(google, redirect_uri=callback))
-    await page.get_by_role("button", name="Ada Lovelace").press("Enter")
+    await page.get_by_role("button", name="Grace Hopper").press("Enter")
     await has_landed(page)
 
 

@@ -2,14 +2,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from app.offline.faults import Faults
-from app.offline.key_pairs import KeyPairs
 from app.offline.memory import Memory
 from app.offline.parameters import Declined, read_destination, read_request
-from app.offline.people import Person
 from app.offline.provider import CODE_TTL, MOST_PEOPLE, Browser, OfflineProvider, SignedIn
-from tests.offline.flows import VERIFIER, parameters
-from tests.providers import ADA, CLIENT, REDIRECT_URI
+from app.offline.testing import ADA, Faults, KeyPairs, Person
+from tests.offline.flows import CLIENT, REDIRECT_URI, VERIFIER, parameters
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 

@@ -1,10 +1,8 @@
 import httpx2
 import pytest
 
-from app.offline.clients import Client
-from app.offline.people import Person
-from tests.offline.flows import NONCE, Shop, address_of
-from tests.providers import ADA, CLIENT, RunningProvider, Visitor
+from app.offline.testing import ADA, Client, Person, RunningProvider, Visitor
+from tests.offline.flows import CLIENT, NONCE, Shop, address_of
 
 
 async def tap(google: RunningProvider, visitor: Visitor, origin: str | None = None, **form: str) -> httpx2.Response:

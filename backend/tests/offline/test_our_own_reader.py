@@ -7,9 +7,8 @@ import pytest
 from app.auth.jwks import read_jwks
 from app.auth.oidc.id_token import Identity, IdTokenRejected, read_id_token
 from app.auth.oidc.provider import Provider, read_metadata
-from app.offline.faults import Fault
-from tests.offline.flows import NONCE, Shop
-from tests.providers import ADA, CLIENT, RunningProvider, Visitor
+from app.offline.testing import ADA, Fault, RunningProvider, Visitor
+from tests.offline.flows import CLIENT, NONCE, Shop
 
 REFUSED = [
     *(Fault.WRONG_AUD, Fault.WRONG_ISS, Fault.WRONG_AZP, Fault.FURTHER_AUD, Fault.WRONG_NONCE, Fault.MISSING_NONCE),

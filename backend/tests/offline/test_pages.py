@@ -3,11 +3,9 @@ import re
 import httpx2
 import pytest
 
-from app.offline.clients import Client
-from app.offline.people import Person
-from tests.offline.flows import address_of
+from app.offline.testing import ADA, Client, Person, RunningProvider, Visitor, request_of, sent_to
+from tests.offline.flows import REDIRECT_URI, address_of
 from tests.pages.html import Page
-from tests.providers import ADA, REDIRECT_URI, RunningProvider, Visitor, request_of, sent_to
 
 HOSTILE = "\"'><script>alert(1)</script><b>{{ 7 * 7 }}&amp;</b>"
 POLICY = (
@@ -118,6 +116,24 @@ async def test_what_is_wrong_with_a_person_is_said_beside_the_field(
     assert f'id="{field}-problem"' in response.text
     assert request_of(response) == request_of(first)
     assert "/authorize/consent" in (await visitor.be(response, ADA)).text
+
+
+async def test_whom_the_form_suggests_is_nobody_of_the_documentation(google: RunningProvider, visitor: Visitor) -> None:
+    """README registers ada@example.com with a password: signing in as her would be refused, and not say why."""
+    page = (await visitor.http.get(address_of(google))).text
+    assert 'value="grace@gmail.com"' in page
+    assert "ada@example.com" not in page
+    assert "Workspace domain (may stay empty)" in page
+
+
+async def test_where_a_domain_is_asked_for_the_form_does_not_say_that_it_may_stay_empty(
+    google: RunningProvider, visitor: Visitor
+) -> None:
+    page = (await visitor.http.get(address_of(google, hd="corp.example"))).text
+    assert 'value="grace@corp.example"' in page
+    assert "may stay empty" not in page
+    (field,) = re.findall(r'<input id="hosted_domain"[^>]*>', page)
+    assert "required" in field
 
 
 async def test_no_form_is_answered_by_a_redirect(google: RunningProvider, visitor: Visitor) -> None:

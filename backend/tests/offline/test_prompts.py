@@ -2,10 +2,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from app.offline.people import Person
 from app.offline.provider import SignedIn
+from app.offline.testing import ADA, Person, RunningProvider, Visitor, answer_in, request_of, sent_to, sibling
 from tests.offline.flows import Shop, address_of
-from tests.providers import ADA, RunningProvider, Visitor, answer_in, request_of, sent_to, sibling
 
 EVE = Person(email="eve@example.com", name="Eve", hosted_domain="example.com")
 BOB = Person(email="bob@example.com", name="Bob")

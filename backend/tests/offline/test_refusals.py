@@ -3,9 +3,8 @@ from urllib.parse import urlencode
 
 import pytest
 
-from app.offline.clients import Client
-from tests.offline.flows import STATE, Shop, address_of, challenge, parameters
-from tests.providers import CLIENT, REDIRECT_URI, RunningProvider, Visitor, answer_in
+from app.offline.testing import Client, RunningProvider, Visitor, answer_in
+from tests.offline.flows import CLIENT, REDIRECT_URI, STATE, Shop, address_of, challenge, parameters
 
 NEAR_MISSES = [
     f"{REDIRECT_URI}/",

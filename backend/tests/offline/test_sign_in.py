@@ -4,9 +4,8 @@ import hashlib
 import jwt
 import pytest
 
-from app.offline.people import Person
-from tests.offline.flows import NONCE, STATE, Shop, address_of, parameters
-from tests.providers import ADA, CLIENT, REDIRECT_URI, RunningProvider, Visitor, answer_in, request_of, sent_to, sibling
+from app.offline.testing import ADA, Person, RunningProvider, Visitor, answer_in, request_of, sent_to, sibling
+from tests.offline.flows import CLIENT, NONCE, REDIRECT_URI, STATE, Shop, address_of, parameters
 
 
 @pytest.fixture

@@ -3,10 +3,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from app.offline.clients import Client
-from app.offline.people import Person
-from tests.offline.flows import Shop, address_of
-from tests.providers import ADA, REDIRECT_URI, RunningProvider, Visitor, answer_in
+from app.offline.testing import ADA, Client, Person, RunningProvider, Visitor, answer_in
+from tests.offline.flows import REDIRECT_URI, Shop, address_of
 
 CALENDAR = "https://www.googleapis.com/auth/calendar.readonly"
 

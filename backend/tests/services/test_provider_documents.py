@@ -232,12 +232,30 @@ async def test_metadata_of_somebody_else_is_neither_used_nor_kept(
         await publisher.documents.metadata(publisher.provider)
     assert caught.value.reason == "wrong_metadata"
     assert cause in logs[0]["cause"]
+    assert logs[0]["url"] == f"{publisher.server.url}{DISCOVERY}"
     publisher.publish(keys[0])
     publisher.clock.seconds += FIRST_PAUSE.total_seconds()
     assert (await publisher.documents.metadata(publisher.provider)).issuer == publisher.server.url
     publisher.server.replies[DISCOVERY] = fault.says(discovery(publisher.server.url, **changes))
     publisher.clock.seconds += SHORT
     assert (await publisher.documents.metadata(publisher.provider)).issuer == publisher.server.url
+
+
+@pytest.mark.parametrize(
+    ("issuer", "named"),
+    [("{ours}/", "{ours}/"), ("https://a b\n.example", "none"), ("https://a:b@c.example", "none"), (7, "none")],
+)
+async def test_two_spellings_of_an_issuer_stand_side_by_side_in_the_log(
+    publisher: Publisher, issuer: object, named: str
+) -> None:
+    """MD-02: what the provider writes stands there only if it could be an issuer."""
+    ours = publisher.server.url
+    written = issuer.format(ours=ours) if isinstance(issuer, str) else issuer
+    publisher.server.replies[DISCOVERY] = fault.says(discovery(ours, issuer=written))
+    with capture_logs() as logs, pytest.raises(ProviderFailed):
+        await publisher.documents.metadata(publisher.provider)
+    said = f"speaks for another issuer: it names {named.format(ours=ours)}, and the settings {ours}"
+    assert logs[0]["cause"] == said
 
 
 async def test_the_keys_of_a_provider_are_never_asked_for_by_http_in_production(publisher: Publisher) -> None:

@@ -84,7 +84,8 @@ def read_metadata(document: object, provider: Provider) -> ProviderMetadata:
     if not isinstance(document, Mapping):
         raise MetadataInvalid("not a JSON object")
     if document.get("issuer") != provider.issuer:
-        raise MetadataInvalid("speaks for another issuer")
+        found = _shown(document.get("issuer"))
+        raise MetadataInvalid(f"speaks for another issuer: it names {found}, and the settings {provider.issuer}")
     algorithms = tuple(
         each for each in _texts(document, "id_token_signing_alg_values_supported") if each in PROVIDER_ALGORITHMS
     )
@@ -130,6 +131,11 @@ def _endpoint(document: Mapping[str, Any], name: str, provider: Provider) -> str
     if not isinstance(url, str) or not is_provider_url(url, loopback=provider.issuer.startswith("http:")):
         raise MetadataInvalid(f"{name} is missing or no acceptable URL")
     return url
+
+
+def _shown(issuer: object) -> str:
+    """Return the issuer that somebody else wrote as it may stand in a log: whole if it could be one, or not at all."""
+    return issuer if isinstance(issuer, str) and is_provider_url(issuer, loopback=True) else "none"
 
 
 def _secret_in_body(document: Mapping[str, Any]) -> bool:

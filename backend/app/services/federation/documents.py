@@ -28,6 +28,23 @@ Keys = Mapping[str, SigningKey]
 T = TypeVar("T")
 
 
+def discovery_url(provider: Provider) -> str:
+    """Return where a provider publishes its discovery document (OpenID Connect Discovery 1.0, section 4.1)."""
+    return f"{provider.issuer.rstrip('/')}/.well-known/openid-configuration"
+
+
+async def fetch_metadata(outbound: Outbound, provider: Provider) -> tuple[ProviderMetadata, timedelta]:
+    """Return what a provider says of itself now, and how long that is fresh.
+
+    Raises `ProviderUnavailable`, and `ProviderFailed` for what is no discovery document of this issuer.
+    """
+    answer = await outbound.get(discovery_url(provider))
+    try:
+        return read_metadata(answer.document, provider), answer.fresh_for
+    except MetadataInvalid as error:
+        raise ProviderFailed(ProviderFault.WRONG_METADATA) from error
+
+
 class ProviderDocuments:
     """The documents of every provider. One for each process; no provider waits for another.
 
@@ -73,16 +90,12 @@ class ProviderDocuments:
         return self._keys.setdefault(provider, _Kept(partial(self._fetch_keys, provider), self._clock))
 
     async def _fetch_metadata(self, provider: Provider) -> tuple[ProviderMetadata, timedelta]:
-        with told(provider.name, "discovery"):
-            answer = await self._outbound.get(f"{provider.issuer.rstrip('/')}/.well-known/openid-configuration")
-            try:
-                return read_metadata(answer.document, provider), answer.fresh_for
-            except MetadataInvalid as error:
-                raise ProviderFailed(ProviderFault.WRONG_METADATA) from error
+        with told(provider.name, "discovery", url=discovery_url(provider)):
+            return await fetch_metadata(self._outbound, provider)
 
     async def _fetch_keys(self, provider: Provider) -> tuple[Keys, timedelta]:
         metadata = await self.metadata(provider)
-        with told(provider.name, "keys"):
+        with told(provider.name, "keys", url=metadata.jwks_uri):
             answer = await self._outbound.get(metadata.jwks_uri)
             try:
                 keys = read_jwks(answer.document)

@@ -55,13 +55,19 @@ REFUSALS = frozenset(
 
 
 @contextmanager
-def told(provider: str, step: str) -> Iterator[None]:
-    """Log why a provider could not be used at a step, and let the failure go on."""
+def told(provider: str, step: str, **details: str) -> Iterator[None]:
+    """Log why a provider could not be used at a step, with further details, and let the failure go on."""
     try:
         yield
     except (ProviderFailed, ProviderUnavailable) as failure:
         cause = str(failure.__cause__) if failure.__cause__ else None
         log.warning(
-            "provider.failed", provider=provider, step=step, error_code=failure.code, reason=failure.reason, cause=cause
+            "provider.failed",
+            provider=provider,
+            step=step,
+            error_code=failure.code,
+            reason=failure.reason,
+            cause=cause,
+            **details,
         )
         raise

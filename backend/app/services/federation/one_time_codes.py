@@ -10,9 +10,9 @@ import hashlib
 import secrets
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from uuid import UUID
 
-import structlog
-from sqlalchemy import delete, insert, select
+from sqlalchemy import Row, delete, insert, select
 
 from app.auth import base64url
 from app.auth.assurance import FEDERATED
@@ -21,10 +21,9 @@ from app.database import Work
 from app.exceptions import FlowInvalid
 from app.models import SignInCode, User
 from app.services.federation.arrivals import Arrived
+from app.services.federation.refusals import Because, refusals_told
 from app.services.sessions.issue import Issued, IssuedCookie
 from app.services.sign_in.stages import Attempt, SignInContext, complete
-
-log = structlog.get_logger()
 
 LIFETIME = timedelta(seconds=60)
 PREFIX = "ost_ec_"
@@ -66,6 +65,14 @@ async def redeem_code(work: Work, context: SignInContext, *, code: str, proof: s
     too old, or shown without its proof; `InvalidCredentials` for an account that has been disabled meanwhile; and what
     a gate raises.
     """
+    with refusals_told():
+        spent = await _spend_code(work, code, proof)
+        attempt = Attempt(user_id=spent.user_id, methods=(FEDERATED,), authenticated_at=spent.authenticated_at)
+        return await complete(work, context, attempt)
+
+
+async def _spend_code(work: Work, code: str, proof: str | None) -> Row[UUID, datetime | None]:
+    """Delete a code, and return whose it is, and when they proved it. Raises `FlowInvalid`."""
     mine = (
         SignInCode.digest == digest_of(code.encode()),
         SignInCode.binding == digest_of(_challenge_of(proof or "").encode()),
@@ -78,10 +85,8 @@ async def redeem_code(work: Work, context: SignInContext, *, code: str, proof: s
     spent = delete(SignInCode).where(*mine).returning(SignInCode.user_id, SignInCode.authenticated_at)
     found = (await work.db.execute(spent.execution_options(synchronize_session=False))).one_or_none()
     if found is None:
-        log.warning("federation.refused", error_code=FlowInvalid.code, reason="code")
-        raise FlowInvalid
-    attempt = Attempt(user_id=found.user_id, methods=(FEDERATED,), authenticated_at=found.authenticated_at)
-    return await complete(work, context, attempt)
+        raise FlowInvalid from Because("no_such_code")
+    return found
 
 
 def _challenge_of(proof: str) -> str:

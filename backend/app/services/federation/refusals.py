@@ -23,8 +23,11 @@ log = structlog.get_logger()
 
 
 @contextmanager
-def refusals_told(provider: str) -> Iterator[None]:
-    """Log every refusal of a block once, with what lies behind it. What the mechanism raises becomes ours."""
+def refusals_told(provider: str | None = None) -> Iterator[None]:
+    """Log every refusal of a block once, with what lies behind it. What the mechanism raises becomes ours.
+
+    Without a provider where it is not known any more: a one-time code does not say where its sign-in began.
+    """
     try:
         with _in_our_words():
             yield

@@ -33,18 +33,16 @@ def account_with_address(email: str) -> Select[User]:
     return select(User).where(User.email_normal == parse_email(email).normal)
 
 
-def situation_of(
-    comer: id_token.Identity, found: Found, *, provider: Provider | None, asked_by: UUID | None
-) -> LinkSituation:
-    """Return what counts. `asked_by` is the user who asked for the identity to be added; None: somebody signs in.
+def situation_of(comer: id_token.Identity, found: Found, *, provider: Provider, asked_by: UUID | None) -> LinkSituation:
+    """Return what counts when somebody comes from a provider.
 
-    `provider` is whom the comer comes from. None: one that the settings do not know, which is no authority.
+    `asked_by` is the user who asked for the identity to be added; None: somebody signs in.
     """
     address = comer.email if comer.email_verified else None
     return LinkSituation(
         identity_known=found.identity is not None,
         provider_email=_provider_email(comer),
-        authority=bool(provider and address and provider.is_authority_for(address, comer.hosted_domain)),
+        authority=bool(address and provider.is_authority_for(address, comer.hosted_domain)),
         local=_local_account(found.local),
         signed_in_as=_signed_in_as(found, asked_by),
         sign_up_open=True,

@@ -1,0 +1,106 @@
+"""`ostiary doctor`, on what it says of providers: somebody whose sign-in does not work asks it first."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI
+from typer.testing import CliRunner, Result
+
+from app.cli.main import cli
+from app.runtime import Runtime
+from app.services.examination import examine
+from tests import misbehaving as fault
+from tests.conftest import SECRET, settings_for
+from tests.misbehaving import Misbehaving, misbehaving
+from tests.services.test_provider_documents import DISCOVERY, discovery
+
+pytestmark = pytest.mark.only("sqlite")
+
+
+@pytest.fixture(autouse=True)
+def database_of_its_owner(database_url: str) -> None:
+    """A file that others can read is a fault of its own."""
+    Path(database_url.removeprefix("sqlite:///")).chmod(0o600)
+
+
+async def doctor(database_url: str, issuer: str, **settings: str) -> Result:
+    """Call the command with one provider, in a thread: the provider answers in this one."""
+    entry = {"name": "acme", "issuer": issuer, "client_id": "us", "client_secret": "s"}
+    environment = {"ENVIRONMENT": "development", "SECRET_KEY": SECRET, "DATABASE_URL": database_url}
+    providers = {"OIDC_PROVIDERS": json.dumps([entry])}
+    return await asyncio.to_thread(CliRunner().invoke, cli, ["doctor"], env={**environment, **providers, **settings})
+
+
+def line_of(result: Result) -> str:
+    [line] = [line for line in result.stdout.splitlines() if "provider acme" in line]
+    return line
+
+
+async def answered(database_url: str, reply: fault.Reply | None, path: str = "") -> tuple[int, str, Misbehaving]:
+    async with misbehaving() as server:
+        if reply:
+            server.replies[DISCOVERY] = reply
+        result = await doctor(database_url, f"{server.url}{path}")
+    return result.exit_code, line_of(result), server
+
+
+async def test_a_provider_that_speaks_for_its_issuer_is_well(database_url: str) -> None:
+    async with misbehaving() as server:
+        server.replies[DISCOVERY] = fault.says(discovery(server.url))
+        result = await doctor(database_url, server.url)
+    assert result.exit_code == 0, result.stdout
+    assert line_of(result).startswith("ok ")
+    assert "provider google" not in result.stdout
+
+
+async def test_a_provider_that_speaks_for_another_issuer_is_a_fault(database_url: str) -> None:
+    """MD-02: the two spellings stand side by side."""
+    async with misbehaving() as server:
+        server.replies[DISCOVERY] = fault.says(discovery(server.url))
+        result = await doctor(database_url, f"{server.url}/")
+    assert result.exit_code == 1
+    assert line_of(result).startswith("FAULT")
+    assert f"it names {server.url}, and the settings {server.url}/)" in line_of(result)
+
+
+async def test_a_wrong_path_is_a_fault(database_url: str) -> None:
+    exit_code, line, server = await answered(database_url, None, "/realms/one")
+    assert (exit_code, line.split()[0]) == (1, "FAULT")
+    assert f"{server.url}/realms/one{DISCOVERY}" in line
+
+
+async def test_a_provider_that_does_not_answer_is_advice_and_names_the_address(database_url: str) -> None:
+    """It may answer in a minute."""
+    exit_code, line, server = await answered(database_url, fault.says({}, 503))
+    assert (exit_code, line.split()[0]) == (0, "advice")
+    assert f"{server.url}{DISCOVERY} does not answer (status_503)" in line
+    # Nobody is there any more.
+    result = await doctor(database_url, server.url)
+    assert "(ConnectError)" in line_of(result)
+    assert result.exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "advised"),
+    [
+        ({"GOOGLE_CLIENT_ID": "123"}, True),
+        ({"GOOGLE_CLIENT_ID": "123-a.apps.googleusercontent.com"}, False),
+        ({"GOOGLE_CLIENT_ID": "123", "GOOGLE_ISSUER": "http://127.0.0.1:9000"}, False),
+    ],
+)
+async def test_a_client_id_that_is_none_of_google_s_is_advice(
+    app: FastAPI, runtime: Runtime, database_url: str, changes: dict[str, str], advised: bool
+) -> None:
+    """A piece of it is missing, mostly. Who plays Google may call us anything."""
+    configured = settings_for(database_url, GOOGLE_CLIENT_SECRET="s", **changes)
+    findings = await examine(configured, runtime.database, app.state.revisions)
+    assert advised is any(each.level == "advice" and "GOOGLE_CLIENT_ID" in each.text for each in findings)
+
+
+async def test_who_plays_google_in_tests_is_asked_as_any_provider(database_url: str) -> None:
+    async with misbehaving() as server:
+        google = {"GOOGLE_CLIENT_ID": "123", "GOOGLE_CLIENT_SECRET": "s", "GOOGLE_ISSUER": server.url}
+        played = await doctor(database_url, server.url, **google)
+    assert "FAULT  provider google" in played.stdout
