@@ -16,7 +16,7 @@ from app.services.sessions.issue import Issued, begin_session
 from app.services.tokens import SignedTokens
 from tests.accounts import CLIENT, Accounts, Person
 from tests.conftest import SECRET, settings_for
-from tests.journeys.server import Server, running
+from tests.journeys.server import NO_TLS, Server, running
 
 ISSUER = "http://127.0.0.1:8000"
 """Both servers say that they are here, as they would behind one load balancer."""
@@ -80,7 +80,7 @@ async def staged(pair: Pair) -> AsyncIterator[Stage]:
 
 def client_of(server: Server) -> httpx2.AsyncClient:
     """Return a client of a server. It waits long, so that what a test sees is the server's patience and not its own."""
-    return httpx2.AsyncClient(base_url=server.url, timeout=30)
+    return httpx2.AsyncClient(base_url=server.url, timeout=30, verify=NO_TLS)
 
 
 @asynccontextmanager

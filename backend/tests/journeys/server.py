@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -16,6 +17,8 @@ import httpx2
 
 OSTIARY = str(Path(sys.executable).with_name("ostiary"))
 REPOSITORY = Path(__file__).resolve().parents[3]
+# To load the certificates of the machine for each client takes as long as many a test; the servers here speak http.
+NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 PATIENCE_SECONDS = 30
 WORKER_PATIENCE_SECONDS = 20
 """Less than the supervisor has with a worker that does not say that it is well."""
@@ -132,7 +135,7 @@ def _wait_until_it_answers(server: Server) -> None:
     while time.monotonic() < deadline:
         assert server.process.poll() is None, server.said
         try:
-            httpx2.get(f"{server.url}/health")
+            httpx2.get(f"{server.url}/health", verify=NO_TLS)
         except httpx2.TransportError:
             time.sleep(0.05)
         else:

@@ -17,7 +17,7 @@ from app.models import StoredKey
 from app.runtime import Runtime
 from tests.accounts import API
 from tests.conftest import settings_for
-from tests.journeys.server import ostiary, running
+from tests.journeys.server import NO_TLS, ostiary, running
 from tests.keys import stored_keys
 from tests.rows import write
 from tests.tokens import access_header
@@ -102,7 +102,7 @@ class Load:
 @asynccontextmanager
 async def load_on(url: str) -> AsyncIterator[Load]:
     """Put a server under load for as long as the block lasts. A client that stops fails the test."""
-    async with httpx2.AsyncClient(base_url=url, headers={"Connection": "close"}, timeout=30) as http:
+    async with httpx2.AsyncClient(base_url=url, headers={"Connection": "close"}, timeout=30, verify=NO_TLS) as http:
         load = Load(http, OutsideVerifier(url))
         emails = [f"client-{number}@example.com" for number in range(CLIENTS)]
         await asyncio.gather(*(load.sign_up(email) for email in (*emails, WATCHER)))

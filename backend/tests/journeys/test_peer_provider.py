@@ -20,7 +20,7 @@ from app.services.federation.documents import ProviderDocuments
 from app.services.federation.exchange import CodeGrant, exchange_code, fetch_userinfo
 from app.services.federation.outbound import Outbound
 from tests.browser import Browsers
-from tests.journeys.server import free_port
+from tests.journeys.server import NO_TLS, free_port
 from tests.peer_provider import CLIENT_ID, REDIRECT_URI, PeerProvider, running_peer
 from tests.peers import packages
 
@@ -88,7 +88,7 @@ async def visit(peer_provider: PeerProvider, documents: tuple[Outbound, Provider
 
 @pytest.fixture
 async def http() -> AsyncIterator[httpx2.AsyncClient]:
-    async with httpx2.AsyncClient(trust_env=False) as client:
+    async with httpx2.AsyncClient(trust_env=False, verify=NO_TLS) as client:
         yield client
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import httpx2
 
-from tests.journeys.server import REPOSITORY, environment, running
+from tests.journeys.server import NO_TLS, REPOSITORY, environment, running
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 
@@ -40,5 +40,5 @@ def test_the_sign_in_by_curl_runs_as_written(tmp_path: Path, empty_database_url:
 def test_the_router_of_ten_lines_runs_as_written(tmp_path: Path) -> None:
     (tmp_path / "hello.py").write_text(block("example"), encoding="utf-8")
     with running(tmp_path, EXTENSIONS="hello") as server:
-        assert httpx2.get(f"{server.url}/api/v1/hello/world").json() == "Hello world"
-        assert httpx2.get(f"{server.url}/api/v1/hello/me").status_code == 401
+        assert httpx2.get(f"{server.url}/api/v1/hello/world", verify=NO_TLS).json() == "Hello world"
+        assert httpx2.get(f"{server.url}/api/v1/hello/me", verify=NO_TLS).status_code == 401

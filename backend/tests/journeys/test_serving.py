@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx2
 
 from tests.accounts import API
-from tests.journeys.server import ostiary, running
+from tests.journeys.server import NO_TLS, ostiary, running
 
 GOOD_SECRET = "Vt7mKq2Zx9Lr4Ws8Nd1Hj6Bc3Pf5Gy0TeAuRiOoQl-_z"
 PASSWORD = "seven lanterns by the sea"
@@ -24,10 +24,10 @@ def test_a_second_start_keeps_the_secret_and_the_accounts(tmp_path: Path) -> Non
     with running(tmp_path) as server:
         secret = (tmp_path / ".env").read_text(encoding="utf-8")
         account = {"email": "ada@example.com", "password": PASSWORD}
-        assert httpx2.post(f"{server.url}{API}/auth/register", json=account).status_code == 201
+        assert httpx2.post(f"{server.url}{API}/auth/register", verify=NO_TLS, json=account).status_code == 201
     with running(tmp_path) as server:
         form = {"username": "ada@example.com", "password": PASSWORD}
-        assert httpx2.post(f"{server.url}{API}/auth/login", data=form).status_code == 200
+        assert httpx2.post(f"{server.url}{API}/auth/login", verify=NO_TLS, data=form).status_code == 200
     assert (tmp_path / ".env").read_text(encoding="utf-8") == secret
 
 
@@ -35,14 +35,14 @@ def test_a_logout_on_one_worker_counts_on_every_other(tmp_path: Path, empty_data
     """S54, 3.5-02: each request opens a connection of its own, so that both workers get their share."""
     with running(tmp_path, DATABASE_URL=empty_database_url, WORKERS="2") as server:
         account = {"email": "ada@example.com", "password": PASSWORD}
-        httpx2.post(f"{server.url}{API}/auth/register", json=account)
+        httpx2.post(f"{server.url}{API}/auth/register", verify=NO_TLS, json=account)
         for _ in range(15):
             form = {"username": account["email"], "password": PASSWORD}
-            token = httpx2.post(f"{server.url}{API}/auth/login", data=form).json()["access_token"]
+            token = httpx2.post(f"{server.url}{API}/auth/login", verify=NO_TLS, data=form).json()["access_token"]
             headers = {"Authorization": f"Bearer {token}"}
-            assert httpx2.get(f"{server.url}{API}/auth/me", headers=headers).status_code == 200
-            assert httpx2.post(f"{server.url}{API}/auth/logout", headers=headers).status_code == 204
-            assert httpx2.get(f"{server.url}{API}/auth/me", headers=headers).status_code == 401
+            assert httpx2.get(f"{server.url}{API}/auth/me", verify=NO_TLS, headers=headers).status_code == 200
+            assert httpx2.post(f"{server.url}{API}/auth/logout", verify=NO_TLS, headers=headers).status_code == 204
+            assert httpx2.get(f"{server.url}{API}/auth/me", verify=NO_TLS, headers=headers).status_code == 401
 
 
 def test_a_production_start_that_is_not_safe_lists_every_finding_and_no_secret(tmp_path: Path) -> None:
@@ -96,8 +96,10 @@ def test_production_serves_no_api_document_and_only_its_own_host(tmp_path: Path)
     }
     with running(tmp_path, **production) as server:
         host = {"Host": "accounts.example.com"}
-        assert httpx2.get(f"{server.url}/docs", headers=host).status_code == 404
-        assert httpx2.get(f"{server.url}/openapi.json", headers=host).status_code == 404
-        assert httpx2.get(f"{server.url}{API}/auth/me").json()["code"] == "HOST_NOT_ALLOWED"
-        assert httpx2.get(f"{server.url}{API}/auth/me", headers=host).json()["code"] == "NOT_AUTHENTICATED"
-        assert "server" not in httpx2.get(f"{server.url}/health", headers=host).headers
+        assert httpx2.get(f"{server.url}/docs", verify=NO_TLS, headers=host).status_code == 404
+        assert httpx2.get(f"{server.url}/openapi.json", verify=NO_TLS, headers=host).status_code == 404
+        assert httpx2.get(f"{server.url}{API}/auth/me", verify=NO_TLS).json()["code"] == "HOST_NOT_ALLOWED"
+        assert (
+            httpx2.get(f"{server.url}{API}/auth/me", verify=NO_TLS, headers=host).json()["code"] == "NOT_AUTHENTICATED"
+        )
+        assert "server" not in httpx2.get(f"{server.url}/health", verify=NO_TLS, headers=host).headers

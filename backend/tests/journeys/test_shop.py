@@ -5,7 +5,7 @@ from pathlib import Path
 import httpx2
 
 from tests.accounts import API
-from tests.journeys.server import REPOSITORY, Server, ostiary, running
+from tests.journeys.server import NO_TLS, REPOSITORY, Server, ostiary, running
 
 SHOP = {"EXTENSIONS": "shop.api", "PYTHONPATH": str(REPOSITORY / "examples")}
 PASSWORD = "seven lanterns by the sea"
@@ -61,7 +61,7 @@ def test_an_extension_route_that_states_no_guard_stops_the_start_by_name(tmp_pat
 def customer(server: Server, email: str) -> str:
     """Register and sign in; return the access token."""
     call(server, "POST", "/auth/register", None, json={"email": email, "password": PASSWORD})
-    answer = httpx2.post(f"{server.url}{API}/auth/login", data={"username": email, "password": PASSWORD})
+    answer = httpx2.post(f"{server.url}{API}/auth/login", verify=NO_TLS, data={"username": email, "password": PASSWORD})
     token: str = answer.json()["access_token"]
     return token
 
