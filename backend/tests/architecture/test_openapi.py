@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import pytest
@@ -78,9 +79,15 @@ class Document:
             yield place, schema
 
 
+@cache
+def the_document() -> Document:
+    """Return the document, which all tests read and none changes."""
+    return Document()
+
+
 @pytest.fixture
 def document() -> Document:
-    return Document()
+    return the_document()
 
 
 def references(value: Any) -> Iterator[str]:
