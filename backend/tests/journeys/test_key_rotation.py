@@ -42,9 +42,9 @@ class OutsideVerifier:
         self._issuer = issuer
         self._keys = jwt.PyJWKClient(f"{issuer}/.well-known/jwks.json")
 
-    def look(self) -> None:
-        """Read the keys again, as it would after five minutes."""
-        self._keys.get_jwk_set(refresh=True)
+    def look(self) -> set[str | None]:
+        """Read the keys again, as it would after five minutes, and return which it has now."""
+        return {key.key_id for key in self._keys.get_jwk_set(refresh=True).keys}
 
     def accepts(self, token: str) -> bool:
         try:
@@ -152,7 +152,10 @@ async def test_keys_rotate_under_load_and_nobody_notices(tmp_path: Path, empty_d
             assert load.signers() == {first}, "published before it is used"
 
             # The lead has passed, and meanwhile the time for which the outside verifier keeps our keys.
-            await asyncio.to_thread(load.verifier.look)
+            async def the_verifier_has_both() -> bool:
+                return await asyncio.to_thread(load.verifier.look) == {first, second}
+
+            await always(the_verifier_has_both)
             now = datetime.now(UTC)
             await write(rows, update(StoredKey).where(StoredKey.kid == second).values(signs_from=now))
 
