@@ -5,7 +5,6 @@ message that lists every finding and its remedy. Nothing here is read at import:
 """
 
 import os
-import re
 from datetime import timedelta
 from typing import Annotated, Any, Literal, Self
 
@@ -17,7 +16,8 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from app.plausibility import base_url, database_url_problem, host_of, secret_problem
+from app import limit_settings, mail_settings, network_settings
+from app.plausibility import base_url, database_url_problem, host_of, least_argon2_memory_kib, secret_problem
 from app.provider_settings import LOOPBACK_HOSTS, GoogleIssuer, GoogleSecret, NeedsGoogle, OidcProviders
 from app.secret_files import SecretFileSource, unreadable_files
 
@@ -59,6 +59,10 @@ class Settings(BaseSettings):
     PORT: int = Field(8000, ge=1, le=65535, description="Port the server listens on.")
     WORKERS: int = Field(
         0, ge=0, le=256, description="Server processes. 0: one in development, one per processor core in production."
+    )
+    JOBS: Literal["inside", "apart"] = Field(
+        "inside",
+        description="`inside`: the server's own jobs run in each worker. `apart`: they run where `ostiary work` does, once or more.",
     )
     PUBLIC_URL: str = Field(
         "",
@@ -109,6 +113,9 @@ class Settings(BaseSettings):
     SESSION_HISTORY_DAYS: int = Field(
         90, ge=1, le=3650, description="How long a session that is over is kept, with its story, and then deleted."
     )
+    AUDIT_RETENTION_DAYS: int = Field(
+        365, ge=1, le=36500, description="How long the audit log keeps an event, and then deletes it."
+    )
     REFRESH_GRACE_SECONDS: int = Field(
         30,
         ge=0,
@@ -124,6 +131,8 @@ class Settings(BaseSettings):
     HASHING_QUEUE: int = Field(
         200, ge=0, le=10000, description="Sign-ins that may wait for a hashing thread; one more is answered 503."
     )
+    LIMITS_ENABLED: limit_settings.LimitsEnabled = True
+    LIMITS_STORAGE: limit_settings.LimitsStorage = SecretStr("auto")
     GOOGLE_CLIENT_ID: str = Field(
         "", description="From the Google console. Empty in development: a provider of our own plays Google, offline."
     )
@@ -144,6 +153,18 @@ class Settings(BaseSettings):
         '"client_id": "…", "client_secret": "…"}]`, each perhaps with a list of `scopes`, and of the `domains` whose '
         "mailboxes it hands out: for these addresses, and no other, its word is proof.",
     )
+    SMTP_HOST: mail_settings.SmtpHost = ""
+    SMTP_PORT: mail_settings.SmtpPort = 0
+    SMTP_SECURITY: mail_settings.SmtpSecurity = "starttls"
+    SMTP_USERNAME: mail_settings.SmtpUsername = ""
+    SMTP_PASSWORD: mail_settings.SmtpPassword = SecretStr("")
+    SMTP_TIMEOUT_SECONDS: mail_settings.SmtpTimeout = 10.0
+    MAIL_FROM: mail_settings.MailFrom = ""
+    MAIL_FROM_NAME: mail_settings.MailFromName = ""
+    MAIL_REPLY_TO: mail_settings.MailReplyTo = ""
+    MAIL_TEMPLATES: mail_settings.MailTemplates = ""
+    MAIL_PER_ADDRESS_PER_HOUR: mail_settings.MailPerAddressPerHour = 10
+    DEFAULT_LOCALE: mail_settings.DefaultLocale = "en"
     FRONTEND_URL: str = Field(
         "",
         description="Your front end; its origin may call this API. Development: `http://localhost:3000` when empty.",
@@ -151,10 +172,9 @@ class Settings(BaseSettings):
     ALLOWED_ORIGINS: CommaSeparated = Field(
         default=[], description="Further origins that may call this API from a browser, separated by commas."
     )
-    ALLOWED_HOSTS: CommaSeparated = Field(
-        default=[],
-        description="Further Host names that are served beside PUBLIC_URL's; `*.example.com` takes sub-domains.",
-    )
+    ALLOWED_HOSTS: network_settings.AllowedHosts = []
+    TRUSTED_PROXIES: network_settings.TrustedProxies = []
+    FORWARDED_HEADER: network_settings.ForwardedHeader = "X-Forwarded-For"
     HSTS_INCLUDE_SUBDOMAINS: bool = Field(
         True, description="Whether browsers must use https for every sub-domain of PUBLIC_URL's host as well."
     )
@@ -187,7 +207,9 @@ class Settings(BaseSettings):
         """Say who wins: arguments, then the environment, then `NAME_FILE`, then `.env`."""
         return init_settings, env_settings, SecretFileSource(settings_cls), dotenv_settings
 
-    @field_validator("ALLOWED_ORIGINS", "ALLOWED_HOSTS", "EXTENSIONS", "GOOGLE_OTHER_CLIENT_IDS", mode="before")
+    @field_validator(
+        "ALLOWED_ORIGINS", "ALLOWED_HOSTS", "TRUSTED_PROXIES", "EXTENSIONS", "GOOGLE_OTHER_CLIENT_IDS", mode="before"
+    )
     @classmethod
     def _split(cls, value: object) -> object:
         if not isinstance(value, str):
@@ -251,7 +273,7 @@ class Settings(BaseSettings):
     @classmethod
     def _check_argon2(cls, value: int, info: ValidationInfo) -> int:
         memory = info.data.get("ARGON2_MEMORY_KIB")
-        if memory is not None and memory < _least_argon2_memory_kib(value):
+        if memory is not None and memory < least_argon2_memory_kib(value):
             raise ValueError(
                 f"with ARGON2_MEMORY_KIB={memory} is weaker than OWASP's least. Use 19456 KiB with 2, or 47104 KiB with 1"
             )
@@ -270,15 +292,6 @@ class Settings(BaseSettings):
         if production and not all(origin.startswith("https://") or _is_local(origin) for origin in found):
             raise ValueError("holds an entry that is not https. Its pages may call this API with cookies")
         return found
-
-    @field_validator("ALLOWED_HOSTS")
-    @classmethod
-    def _check_hosts(cls, value: list[str], info: ValidationInfo) -> list[str]:
-        if "*" in value and info.data.get("ENVIRONMENT", "production") == "production":
-            raise ValueError("is '*'. List the host names that lead here; PUBLIC_URL's is served already")
-        if any("/" in host or re.search(r":[0-9]+$", host) for host in value):
-            raise ValueError("holds a URL or a port. Write host names only: accounts.example.com")
-        return value
 
     @property
     def is_production(self) -> bool:
@@ -332,6 +345,11 @@ class Settings(BaseSettings):
         return timedelta(days=self.SESSION_HISTORY_DAYS)
 
     @property
+    def audit_retention(self) -> timedelta:
+        """How long the audit log keeps an event."""
+        return timedelta(days=self.AUDIT_RETENTION_DAYS)
+
+    @property
     def refresh_grace_ttl(self) -> timedelta:
         """How long a used refresh token still gets the same child."""
         return timedelta(seconds=self.REFRESH_GRACE_SECONDS)
@@ -371,11 +389,6 @@ def _comma_separated(secrets: SecretStr) -> list[str]:
 def _is_local(url: str) -> bool:
     """Whether a URL never leaves the machine of whoever opens it: a developer's front end against a real server."""
     return host_of(url) in LOCAL_HOSTS
-
-
-def _least_argon2_memory_kib(iterations: int) -> int:
-    """OWASP's password storage sheet: equal strength from 46 MiB with one pass to 7 MiB with five."""
-    return {1: 47104, 2: 19456, 3: 12288, 4: 9216}.get(iterations, 7168)
 
 
 def _finding(details: Any) -> str:

@@ -5,10 +5,12 @@ once: nothing is held while a password is hashed. `Database.begin` opens a unit 
 by the door that opened it.
 """
 
+import asyncio
 import sqlite3
+from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, ClassVar, TypeVar
 
@@ -21,7 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, c
 from sqlalchemy.orm import DeclarativeBase
 
 from app.config import Settings
-from app.exceptions import ConflictError, DatabaseUnavailable, InvalidRequest, Refusal
+from app.exceptions import AppException, ConflictError, DatabaseUnavailable, InvalidRequest, Refusal
 
 log = structlog.get_logger()
 
@@ -108,6 +110,14 @@ class Reader:
             return (await session.execute(statement)).scalars().all()
 
 
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """A statement that tells of a refusal."""
+
+    statement: Executable
+    values: Mapping[str, object]
+
+
 @dataclass(frozen=True)
 class Work:
     """One unit of work: what a service needs from its door. Nothing in it acts by itself."""
@@ -118,6 +128,10 @@ class Work:
     settings: Settings
     now: datetime
     client: Client
+    traces: list[Trace] = field(default_factory=list)
+    """What tells of refusals. It is written last in this transaction, or after its undoing: a "no" leaves its trace."""
+    wakes: set[str] = field(default_factory=set)
+    """The jobs of this process that have something to do once this is committed."""
 
 
 class Database:
@@ -138,6 +152,8 @@ class Database:
             self.engine, self.reading = _postgresql_engines(self.url, settings, patient=patient)
             identifying = _postgresql_engine(self.url, settings, patient=patient, pool_size=IDENTIFYING_STATEMENTS)
             self.identifying = identifying.execution_options(isolation_level="AUTOCOMMIT")
+        self.bells: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
+        """By the names of jobs: set by each commit after which a job has something to do."""
         self.read = Reader(self.reading)
         self.identify = Reader(self.identifying)
         """For the question who is calling, which must not queue behind everything else for a connection."""
@@ -151,20 +167,29 @@ class Database:
     async def begin(self, client: Client) -> AsyncIterator[Work]:
         """Open a unit of work and commit it when the block ends well, or with a `Refusal`.
 
-        Any other exception undoes everything. Raises `DatabaseUnavailable` when the database does not answer.
+        Any other exception undoes everything; of one in the catalogue the traces are kept all the same. Raises
+        `DatabaseUnavailable` when the database does not answer.
         """
         async with _patience(), AsyncSession(self.engine, expire_on_commit=False) as session:
             work = Work(db=session, read=self.read, settings=self._settings, now=datetime.now(UTC), client=client)
             try:
                 yield work
             except Refusal:
-                await _finish(session)
+                await _finish(work)
+                self._wake(work)
                 raise
-            except BaseException:
+            except BaseException as error:
                 await session.rollback()
+                if work.traces and isinstance(error, AppException) and not isinstance(error, DatabaseUnavailable):
+                    await _keep_traces(work)
                 raise
             else:
-                await _finish(session)
+                await _finish(work)
+                self._wake(work)
+
+    def _wake(self, work: Work) -> None:
+        for name in work.wakes:
+            self.bells[name].set()
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[AsyncConnection]:
@@ -178,13 +203,23 @@ class Database:
             await engine.dispose()
 
 
-async def _finish(session: AsyncSession) -> None:
-    """Commit. When that fails the connection is thrown away: SQLite would keep the transaction, and its lock, open."""
+async def _finish(work: Work) -> None:
+    """Write the traces and commit. When that fails the connection is thrown away: SQLite would keep the lock."""
     try:
-        await session.commit()
+        for trace in work.traces:
+            await work.db.execute(trace.statement, trace.values)
+        await work.db.commit()
     except BaseException:
-        await session.invalidate()
+        await work.db.invalidate()
         raise
+
+
+async def _keep_traces(work: Work) -> None:
+    """Write the traces alone. A "no" stays the same "no" when the database does not take them; the log has them."""
+    try:
+        await _finish(work)
+    except DatabaseUnavailable:
+        log.warning("database.traces_lost", count=len(work.traces))
 
 
 @asynccontextmanager
@@ -310,6 +345,9 @@ def _contradicts(context: ExceptionContext) -> bool:
 
 def _is_away(context: ExceptionContext) -> bool:
     error = context.original_exception
+    if not isinstance(error, Exception):
+        # Somebody cancelled us, and must see that we end; SQLAlchemy calls it a broken connection, which it is as well.
+        return False
     if context.is_disconnect or isinstance(error, OSError | TimeoutError):
         return True
     if isinstance(error, sqlite3.OperationalError):

@@ -30,6 +30,7 @@ _SETTING_GROUPS = {
     "DATABASE_URL": "The database",
     "SECRET_KEY": "Keys, tokens and sessions",
     "PASSWORD_MIN_LENGTH": "Passwords",
+    "LIMITS_ENABLED": "Limits",
     "GOOGLE_CLIENT_ID": "Sign-in through providers",
     "FRONTEND_URL": "Browsers and requests",
     "DOCS_ENABLED": "What is served",
@@ -105,8 +106,11 @@ def routes_document(app: FastAPI) -> str:
         "The server does not start with a route that does not say who may call it. `ostiary routes` prints this list for",
         "your installation, with those of your extensions. `/docs` and `/openapi.json` exist only with DOCS_ENABLED.",
         "",
-        *_head("method", "path", "who may call", "what it does"),
-        *(_row(e.methods, f"`{e.path}`", e.guard or "", purposes.get(e.endpoint, "")) for e in route_map(app)),
+        *_head("method", "path", "who may call", "limit", "what it does"),
+        *(
+            _row(e.methods, f"`{e.path}`", e.guard or "", ", ".join(e.limits), purposes.get(e.endpoint, ""))
+            for e in route_map(app)
+        ),
     ]
     return _page("Routes", lines)
 

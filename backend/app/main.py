@@ -10,14 +10,14 @@ from starlette.middleware.cors import CORSMiddleware
 
 from app import __version__
 from app.auth.devices import device_parser
+from app.auth.networks import networks_of
 from app.auth.passwords.policy import common_passwords
 from app.config import Settings
 from app.extensions import Extension, load_extensions
-from app.jobs.arrivals import PURGE_ARRIVALS
 from app.jobs.periodic import jobs_running
-from app.jobs.sessions import PURGE_SESSIONS
-from app.jobs.signing_keys import SIGNING_KEYS
+from app.jobs.schedule import JOBS
 from app.logs import configure_logging
+from app.mail.samples import check_templates
 from app.middleware.hosts import AllowedHosts
 from app.middleware.request_context import HEADER, RequestContext
 from app.middleware.security_headers import SecurityHeaders
@@ -25,15 +25,16 @@ from app.middleware.strict_json import StrictJson
 from app.migrations import revisions
 from app.offline.application import offline_router
 from app.openapi import install_openapi
-from app.pages import docs, files, setup
+from app.pages import docs, files, mailbox, setup
 from app.problems import ErrorBoundary, install_problem_handlers
 from app.providers import configured_providers, is_google_offline
-from app.routers import auth, health, identities, providers, sessions, users, well_known
+from app.routers import audit, auth, health, identities, providers, sessions, users, well_known
 from app.routes import check_no_google_tokens, check_route_map
 from app.runtime import Runtime
 from app.services.sign_in.stages import SignInRules
 
 _ROUTERS = (
+    audit.router,
     auth.router,
     identities.router,
     providers.router,
@@ -49,10 +50,11 @@ _ROUTERS = (
 def create_app(settings: Settings | None = None) -> FastAPI:
     """Return the application. Without settings they are read from the environment and `.env`.
 
-    Raises `ConfigurationError` for settings that cannot be used, an extension that cannot be loaded, and a route
-    that does not say who may call it.
+    Raises `ConfigurationError` for settings that cannot be used, an extension that cannot be loaded, a template of the
+    installation's own that does not work, and a route that does not say who may call it.
     """
     settings = settings or Settings.load()
+    check_templates(settings)
     extensions = load_extensions(settings.EXTENSIONS)
     app = FastAPI(
         title=settings.APP_NAME,
@@ -100,6 +102,8 @@ def _routers(settings: Settings) -> Iterator[APIRouter]:
         yield docs.router
     if is_google_offline(settings):
         yield offline_router(settings)
+    if mailbox.is_served(settings):
+        yield mailbox.router
 
 
 @asynccontextmanager
@@ -110,7 +114,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     common_passwords()
     device_parser()
     try:
-        async with jobs_running(runtime, [SIGNING_KEYS, PURGE_SESSIONS, PURGE_ARRIVALS]):
+        async with jobs_running(runtime, JOBS if runtime.settings.JOBS == "inside" else ()):
             yield
     finally:
         await runtime.close()
@@ -119,7 +123,12 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 def _middleware(settings: Settings) -> list[Middleware]:
     """From the outside in. What answers by itself stands inside what adds headers to answers."""
     return [
-        Middleware(RequestContext, access_log=settings.ACCESS_LOG),
+        Middleware(
+            RequestContext,
+            access_log=settings.ACCESS_LOG,
+            trusted=networks_of(settings.TRUSTED_PROXIES),
+            forwarded_header=settings.FORWARDED_HEADER,
+        ),
         Middleware(
             SecurityHeaders,
             https=settings.PUBLIC_URL.startswith("https://"),
@@ -132,7 +141,7 @@ def _middleware(settings: Settings) -> list[Middleware]:
             allow_credentials="*" not in settings.cors_origins,
             allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
             allow_headers=["Authorization", "Content-Type", HEADER],
-            expose_headers=[HEADER, "Retry-After", "WWW-Authenticate"],
+            expose_headers=[HEADER, "RateLimit", "RateLimit-Policy", "Retry-After", "WWW-Authenticate"],
         ),
         Middleware(ErrorBoundary),
         Middleware(AllowedHosts, hosts=settings.served_hosts, unchecked_paths=(health.LIVE_PATH, health.READY_PATH)),

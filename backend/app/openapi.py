@@ -6,6 +6,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from app.auth.limited import LimitGuard
 from app.exceptions import (
     AppException,
     BodyTooLarge,
@@ -77,6 +78,8 @@ def _implied(operation: dict[str, Any], entry: RouteEntry) -> list[type[AppExcep
     errors: list[type[AppException]] = [] if entry.path.startswith("/health") else [DatabaseUnavailable]
     for guard in entry.guards:
         errors += [error for error in guard.errors if error is not CrossSiteRequest or entry.methods != "GET"]
+    if entry.limits:
+        errors += LimitGuard.errors
     if "requestBody" in operation:
         errors += [MalformedBody, BodyTooLarge, UnsupportedMediaType]
     if "requestBody" in operation or operation.get("parameters"):

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from app.auth.google import google_provider
 from app.auth.oidc.provider import Provider
 from app.config import ConfigurationError, Settings
-from app.offline.clients import CLIENT_ID, development_client, is_on_this_machine_only, issuer_of
+from app.offline.clients import CLIENT_ID, development_client, issuer_of
 from app.provider_settings import OidcProviderSetting
+from app.this_machine import is_on_this_machine_only
 
 
 def configured_providers(settings: Settings) -> Sequence[Provider]:

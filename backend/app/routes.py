@@ -9,6 +9,7 @@ from fastapi.routing import iter_route_contexts
 from starlette.routing import WebSocketRoute
 
 from app.auth.dependencies import GoogleTokenGuard, Guard, PublicGuard, SignedInGuard
+from app.auth.limited import LimitGuard
 from app.config import ConfigurationError
 
 UNGUARDABLE = ("MOUNT", "WEBSOCKET")
@@ -17,11 +18,13 @@ UNGUARDABLE = ("MOUNT", "WEBSOCKET")
 
 @dataclass(frozen=True)
 class RouteEntry:
-    """One route: its path, its methods, the guards that say who may call it, and where it was written."""
+    """One route: its path, its methods, who may call it and how often, and where it was written."""
 
     path: str
     methods: str
     guards: tuple[Guard, ...]
+    limits: tuple[str, ...]
+    """The names of the limits that count its calls."""
     endpoint: str
 
     @property
@@ -87,22 +90,19 @@ def _collisions(entries: list[RouteEntry]) -> Iterator[str]:
 
 def _entry(context: Any) -> RouteEntry:
     endpoint, methods = context.endpoint, getattr(context, "methods", None)
+    calls = dict.fromkeys(_calls(getattr(context, "dependant", None)))
     socket = isinstance(context.original_route, WebSocketRoute)
     return RouteEntry(
         path=str(getattr(context, "path_format", None) or context.path),
         methods=",".join(sorted(methods or {"WEBSOCKET" if socket else "MOUNT"})),
-        guards=tuple(_guards(getattr(context, "dependant", None))),
+        guards=tuple(call for call in calls if isinstance(call, Guard)),
+        limits=tuple(call.limit.name for call in calls if isinstance(call, LimitGuard)),
         endpoint=f"{getattr(endpoint, '__module__', '?')}.{getattr(endpoint, '__qualname__', repr(endpoint))}",
     )
 
 
-def _guards(dependant: Any) -> Iterator[Guard]:
-    """Return each guard in a tree of dependencies once, those of guards included."""
-    calls = dict.fromkeys(_calls(dependant)) if dependant is not None else {}
-    return (call for call in calls if isinstance(call, Guard))
-
-
 def _calls(dependant: Any) -> Iterator[Any]:
-    for child in dependant.dependencies:
+    """Yield everything in a tree of dependencies, what guards depend on included."""
+    for child in dependant.dependencies if dependant is not None else ():
         yield child.call
         yield from _calls(child)

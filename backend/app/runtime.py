@@ -8,6 +8,7 @@ from app.auth.passwords.hashing import PasswordHasher
 from app.auth.passwords.pool import HashingPool
 from app.config import Settings
 from app.database import Database
+from app.limits.limiter import Limiter
 from app.provider_tokens import ProviderTokens
 from app.services.callers import Callers
 from app.services.federation.relying_party import RelyingParty
@@ -31,6 +32,7 @@ class Runtime:
     sign_in: SignInRules
     federation: RelyingParty
     provider_tokens: ProviderTokens
+    limiter: Limiter
 
     @classmethod
     def build(
@@ -52,6 +54,7 @@ class Runtime:
             sign_in=sign_in or SignInRules(),
             federation=federation,
             provider_tokens=ProviderTokens(database, federation),
+            limiter=Limiter.build(settings, database),
         )
 
     async def close(self) -> None:
@@ -61,4 +64,5 @@ class Runtime:
         await self.callers.close()
         await self.uses.settle()
         await self.keys.settle()
+        await self.limiter.close()
         await self.database.close()

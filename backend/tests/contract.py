@@ -14,8 +14,8 @@ PROBLEM = "application/problem+json"
 class DocumentedErrors(httpx2.AsyncBaseTransport):
     """An in-process transport that fails the test when an API route answers an error it does not document."""
 
-    def __init__(self, app: FastAPI) -> None:
-        self._inner = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
+    def __init__(self, app: FastAPI, *, client: tuple[str, int] = ("127.0.0.1", 123)) -> None:
+        self._inner = httpx2.ASGITransport(app=app, raise_app_exceptions=False, client=client)
         self._app = app
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:

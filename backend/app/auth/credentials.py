@@ -4,11 +4,13 @@ from fastapi import Request
 from fastapi.requests import HTTPConnection
 from fastapi.security import APIKeyCookie, OAuth2PasswordBearer
 
+from app.auth.tokens import DEVICE_LIFETIME
 from app.config import API_PREFIX, Settings
 from app.exceptions import CrossSiteRequest, InvalidRequest
 
 COOKIE_NAME = "__Host-ostiary"
 """The prefix makes browsers refuse it without `Secure`, with a `Domain` or another path, so no neighbour can set it."""
+DEVICE_COOKIE_NAME = "__Host-ostiary-device"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _OWN_PAGES = frozenset({"same-origin", "none"})
 """What Sec-Fetch-Site says of a request from a page of ours, or from the address bar."""
@@ -61,6 +63,18 @@ def session_cookie_header(value: str, *, max_age: int) -> str:
     No script can read it, and browsers send it along with no request that another site makes, but for links.
     """
     return f"{COOKIE_NAME}={value}; Max-Age={max_age}; Path=/; Secure; HttpOnly; SameSite=Lax"
+
+
+def find_device_cookie(request: HTTPConnection) -> str | None:
+    """Return the value of the device cookie; None without one, and for two: it only ever makes things easier."""
+    values = [value for name, value in cookies_of(request) if name == DEVICE_COOKIE_NAME]
+    return values[0] if len(values) == 1 else None
+
+
+def device_cookie_header(value: str) -> str:
+    """Return the Set-Cookie header by which a browser is known again as one of its user's own."""
+    age = int(DEVICE_LIFETIME.total_seconds())
+    return f"{DEVICE_COOKIE_NAME}={value}; Max-Age={age}; Path=/; Secure; HttpOnly; SameSite=Lax"
 
 
 EXPIRED_COOKIE = session_cookie_header("", max_age=0)

@@ -8,7 +8,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import structlog
 from fastapi import Depends, Query, Request, Response
@@ -37,8 +37,10 @@ from app.exceptions import (
     TokenInvalid,
     UnsupportedMediaType,
 )
+from app.models import AuditKind
 from app.provider_settings import GOOGLE, SCOPE
 from app.runtime import Runtime
+from app.services import audit
 from app.services.callers import Caller
 from app.services.sessions.issue import PASSWORD
 from app.services.sign_in.stages import SignInContext
@@ -148,12 +150,20 @@ class PermissionGuard(Guard):
         self.statement = f"permission {permission}"
         self.errors = (PermissionDenied,)
 
-    async def __call__(self, user: SignedIn) -> CurrentUser:
+    async def __call__(self, request: Request, user: SignedIn) -> CurrentUser:
         """Return the caller. Raises `PermissionDenied`."""
         if not user.may(self.permission):
-            log.warning("permission.denied", permission=self.permission)
-            raise PermissionDenied
+            await self._deny(request, user)
         return user
+
+    async def _deny(self, request: Request, user: CurrentUser) -> NoReturn:
+        """Refuse, and leave a trace. The route's own unit of work has not begun, so this holds the only connection."""
+        async with get_runtime(request).database.begin(client_of(request)) as work:
+            about = audit.About(actor_id=user.id, session_id=user.session_id)
+            route = getattr(request.scope.get("route"), "path", None)
+            detail = {"permission": self.permission, "method": request.method, "route": route}
+            audit.refuse(work, AuditKind.PERMISSION_DENIED, **about, cause=PermissionDenied.code, detail=detail)
+            raise PermissionDenied
 
 
 def require(permission: str) -> PermissionGuard:
@@ -295,7 +305,8 @@ async def get_sign_in_context(
 
 async def get_handover(request: Request, response: Response) -> Handover:
     """Return what hands out a session, or takes it back."""
-    return Handover(request=request, response=response, tokens=get_runtime(request).tokens)
+    runtime = get_runtime(request)
+    return Handover(request, response, runtime.tokens, remembers_devices=runtime.limiter.enabled)
 
 
 async def get_settings(request: Request) -> Settings:

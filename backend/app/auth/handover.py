@@ -1,13 +1,21 @@
 """Hands out what a sign-in, a refresh or a fresh proof gives: tokens in the answer, or a cookie and none in it."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from uuid import UUID
 
 from fastapi import Request, Response
 
 from app.auth.actor import CurrentUser
-from app.auth.credentials import EXPIRED_COOKIE, session_cookie, session_cookie_header
-from app.auth.tokens import CookieReplacement
+from app.auth.credentials import (
+    EXPIRED_COOKIE,
+    device_cookie_header,
+    find_device_cookie,
+    session_cookie,
+    session_cookie_header,
+)
+from app.auth.identifiers import new_id
+from app.auth.tokens import CookieReplacement, DeviceToken
 from app.auth.transports import Transport
 from app.schemas.auth import AccessTokenResponse, CookieSessionResponse, TokenResponse
 from app.services.sessions.issue import Issued, IssuedAccess, IssuedCookie
@@ -21,9 +29,13 @@ class Handover:
     request: Request
     response: Response
     tokens: TokenIssuer
+    remembers_devices: bool
+    """Whether a browser is known again as one of its user's own: for the limits, and without them for nothing."""
 
     async def begin(self, issued: Issued | IssuedCookie) -> TokenResponse | CookieSessionResponse:
-        """Return the answer for a new session."""
+        """Return the answer for a new session. The browser is known as one of this user's own from now on."""
+        if self.remembers_devices:
+            self._remember_device(issued.claims.subject if isinstance(issued, Issued) else issued.user_id)
         return await self.tokens_of(issued) if isinstance(issued, Issued) else self._cookie_of(issued)
 
     async def renew(self, issued: IssuedAccess | IssuedCookie) -> AccessTokenResponse | CookieSessionResponse:
@@ -48,6 +60,12 @@ class Handover:
         """
         if user.transport is Transport.COOKIE and ended in {None, user.session_id, user.id}:
             self.response.headers.append("Set-Cookie", EXPIRED_COOKIE)
+
+    def _remember_device(self, user_id: UUID) -> None:
+        known = self.tokens.find_device(find_device_cookie(self.request))
+        device_id = known.device_id if known and known.user_id == user_id else new_id()
+        device = DeviceToken(user_id=user_id, device_id=device_id, signed_in_at=datetime.now(UTC))
+        self.response.headers.append("Set-Cookie", device_cookie_header(self.tokens.encode_device(device)))
 
     def _cookie_of(self, issued: IssuedCookie) -> CookieSessionResponse:
         max_age = int((issued.expires_at - issued.authenticated_at).total_seconds())

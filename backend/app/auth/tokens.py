@@ -13,16 +13,20 @@ import hmac
 import secrets
 import struct
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 REFRESH_TOKEN_PREFIX = "ost_rt_"
 """Names the kind, so that a secret scanner or a support engineer sees what leaked."""
 COOKIE_PREFIX = "ost_sc_"
+DEVICE_PREFIX = "ost_dv_"
+DEVICE_LIFETIME = timedelta(days=400)
+"""As long as browsers keep any cookie (RFC 6265bis, section 5.5)."""
 SECRET_BYTES = 32
 
 _BODY = struct.Struct(">16sI32s")
 _COOKIE_BODY = struct.Struct(">16s32s")
+_DEVICE_BODY = struct.Struct(">16s16sI")
 _MAC_BYTES = 32
 _MAXIMUM_COUNTER = 2**31 - 1
 """What the row can count to. Nobody refreshes so often."""
@@ -89,6 +93,20 @@ class CookieReplacement:
     successor: CookieToken
 
 
+@dataclass(frozen=True, slots=True)
+class DeviceToken:
+    """What a device cookie carries: on which device somebody has signed in, and when. It signs nobody in."""
+
+    user_id: UUID
+    device_id: UUID
+    signed_in_at: datetime
+
+    def encode(self, key: bytes) -> str:
+        """Return the value of the cookie."""
+        body = _DEVICE_BODY.pack(self.user_id.bytes, self.device_id.bytes, int(self.signed_in_at.timestamp()))
+        return _write(DEVICE_PREFIX, body, key)
+
+
 def digest_of(secret: bytes) -> bytes:
     """Return what a row keeps in place of a secret (SHA-256: the secret is 256 random bits)."""
     return hashlib.sha256(secret).digest()
@@ -116,6 +134,12 @@ def decode_cookie_token(text: str, key: bytes) -> CookieToken:
     """Return what a session cookie carries, or raise `TokenForged` for anything that was not made with this key."""
     session_id, secret = _COOKIE_BODY.unpack(_read(COOKIE_PREFIX, _COOKIE_BODY.size, text, key))
     return CookieToken(session_id=UUID(bytes=session_id), secret=secret)
+
+
+def decode_device_token(text: str, key: bytes) -> DeviceToken:
+    """Return what a device cookie carries, or raise `TokenForged` for anything that was not made with this key."""
+    user_id, device_id, signed_in_at = _DEVICE_BODY.unpack(_read(DEVICE_PREFIX, _DEVICE_BODY.size, text, key))
+    return DeviceToken(UUID(bytes=user_id), UUID(bytes=device_id), datetime.fromtimestamp(signed_in_at, UTC))
 
 
 def make_setup_code(key: bytes, *, now: datetime, ttl: timedelta) -> str:

@@ -1,16 +1,19 @@
 """`ostiary doctor`."""
 
 import asyncio
+from datetime import UTC, datetime
 
 import typer
 
 from app.config import Settings
 from app.database import Database
 from app.extensions import load_extensions
+from app.jobs.schedule import JOBS
 from app.migrations import revisions
 from app.provider_settings import GOOGLE
 from app.providers import configured_providers, is_google_offline
 from app.services.examination import Finding, examine, examine_providers
+from app.services.job_runs import job_findings, read_job_runs
 
 _MARKS = {"ok": "ok     ", "advice": "advice ", "fault": "FAULT  "}
 
@@ -30,6 +33,9 @@ def doctor() -> None:
         database = Database(settings)
         try:
             findings = await examine(settings, database, expected)
+            if findings[0].level == "ok":
+                every = {job.name: job.every for job in JOBS}
+                findings += job_findings(await read_job_runs(database.read), every, datetime.now(UTC))
         finally:
             await database.close()
         return [*findings, *await examine_providers(settings, providers)]

@@ -10,7 +10,8 @@ from alembic.util import CommandError
 from app import __version__
 from app.cli import doctor as doctor_command
 from app.cli import init as init_command
-from app.cli import keys, linking, papers, schema, serving, sessions, users
+from app.cli import keys, linking, mail, papers, schema, serving, sessions, users
+from app.cli import work as work_command
 from app.config import ConfigurationError
 from app.exceptions import AppException
 
@@ -23,12 +24,14 @@ cli = typer.Typer(
 )
 cli.command("init")(init_command.init)
 cli.command("serve")(serving.serve)
+cli.command("work")(work_command.work)
 cli.command("routes")(serving.routes)
 cli.command("migrate")(schema.migrate)
 cli.command("doctor")(doctor_command.doctor)
 cli.command("link-check")(linking.link_check)
 cli.command("documents", hidden=True)(papers.documents)
 cli.add_typer(keys.cli, name="keys")
+cli.add_typer(mail.cli, name="mail")
 cli.add_typer(sessions.cli, name="sessions")
 cli.add_typer(users.cli, name="users")
 

@@ -106,11 +106,12 @@ def _allow_many_connections() -> None:
 
 
 def routes() -> None:
-    """Print every route with who may call it."""
+    """Print every route with who may call it, and which limit counts the calls."""
     entries = route_map(create_app(Settings.load()))
     width = max(len(entry.path) for entry in entries)
     for entry in entries:
-        typer.echo(f"{entry.methods:<7} {entry.path:<{width}}  {entry.guard}")
+        limits = f"; limited: {', '.join(entry.limits)}" if entry.limits else ""
+        typer.echo(f"{entry.methods:<7} {entry.path:<{width}}  {entry.guard}{limits}")
 
 
 async def _welcome(settings: Settings) -> str:

@@ -48,6 +48,7 @@ from app.exceptions.general import (
     ValidationFailed,
     WrongPassword,
 )
+from app.exceptions.limits import LimitsUnavailable, RateLimited
 
 __all__ = [
     "AppException",
@@ -69,6 +70,7 @@ __all__ = [
     "InvalidRequest",
     "LastAdministrator",
     "LastWayIn",
+    "LimitsUnavailable",
     "LinkRequired",
     "MalformedBody",
     "MethodNotAllowed",
@@ -80,6 +82,7 @@ __all__ = [
     "ProviderFailed",
     "ProviderRefused",
     "ProviderUnavailable",
+    "RateLimited",
     "RefreshTokenInvalid",
     "Refusal",
     "ReturnToRefused",

@@ -1,13 +1,15 @@
-"""Gives every request an id, binds it to each log line, and writes one line when the request has been answered."""
+"""Gives every request an id and the address of its client, and writes one log line when it has been answered."""
 
 import re
 import time
+from collections.abc import Sequence
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.auth.identifiers import new_id
+from app.auth.networks import Network, client_address, forwarded, forwarded_for
 
 log = structlog.get_logger()
 
@@ -17,11 +19,25 @@ _LONGEST_PATH = 200
 
 
 class RequestContext:
-    """Outermost middleware. A well-formed id that comes along is kept, so that a proxy's log and ours can be joined."""
+    """Outermost middleware. A well-formed id that comes along is kept, so that a proxy's log and ours can be joined.
 
-    def __init__(self, app: ASGIApp, *, access_log: bool) -> None:
+    Who is the client is decided here, once, for logs, sessions, limits and the audit log alike. Nothing else is taken
+    from what proxies say: neither scheme nor host.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        access_log: bool,
+        trusted: Sequence[Network] = (),
+        forwarded_header: str = "X-Forwarded-For",
+    ) -> None:
         self._app = app
         self._access_log = access_log
+        self._trusted = trusted
+        self._forwarded_header = forwarded_header
+        self._read_hops = forwarded if forwarded_header == "Forwarded" else forwarded_for
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request under its id."""
@@ -29,9 +45,11 @@ class RequestContext:
             await self._app(scope, receive, send)
             return
         began, status = time.perf_counter(), 0
-        given = Headers(scope=scope).get(HEADER, "")
+        headers = Headers(scope=scope)
+        given = headers.get(HEADER, "")
         request_id = given if _ACCEPTED.fullmatch(given) else new_id().hex
         scope["ostiary.request_id"] = request_id
+        scope["client"] = self._client(scope, headers)
 
         async def send_with_id(message: Message) -> None:
             nonlocal status
@@ -47,6 +65,13 @@ class RequestContext:
             finally:
                 if self._access_log and scope["type"] == "http":
                     _write_line(scope, status, time.perf_counter() - began)
+
+    def _client(self, scope: Scope, headers: Headers) -> tuple[str, int] | None:
+        """Return the client's address, and the port of whoever is connected."""
+        peer, port = scope.get("client") or (None, 0)
+        hops = self._read_hops(headers.getlist(self._forwarded_header)) if self._trusted else ()
+        address = client_address(peer, hops, self._trusted)
+        return (address, port) if address else None
 
 
 def _write_line(scope: Scope, status: int, seconds: float) -> None:

@@ -1,6 +1,10 @@
 """The tables, one in each file. Importing this package makes all of them known to `Base.metadata`."""
 
+from app.models.audit_event import AuditEvent, AuditKind, Outcome
 from app.models.identity import Identity
+from app.models.job_run import JobRun
+from app.models.limit_bucket import LimitBucket
+from app.models.outgoing_mail import OutgoingMail
 from app.models.provider_token import ProviderToken
 from app.models.role import Role, RolePermission
 from app.models.session import EndCause, Session
@@ -11,8 +15,14 @@ from app.models.spent_flow import SpentFlow
 from app.models.user import User
 
 __all__ = [
+    "AuditEvent",
+    "AuditKind",
     "EndCause",
     "Identity",
+    "JobRun",
+    "LimitBucket",
+    "Outcome",
+    "OutgoingMail",
     "ProviderToken",
     "Role",
     "RolePermission",

@@ -27,6 +27,8 @@ class User(Base):
     """Address and name in lower case, for the administrators' search only."""
     password_hash: Mapped[str | None] = mapped_column(String(500))
     """None: this account has no password, and none signs it in."""
+    locale: Mapped[str | None] = mapped_column(String(20))
+    """The language that mail is written in, such as `de`. None: DEFAULT_LOCALE."""
     is_active: Mapped[bool] = mapped_column(default=True)
     role_name: Mapped[str] = mapped_column(ForeignKey("roles.name"), default=ORDINARY, index=True)
     created_at: Mapped[datetime]

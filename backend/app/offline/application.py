@@ -1,20 +1,17 @@
 """Puts the provider together: as routes of the development server, or as an application of its own for tests."""
 
-import re
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from urllib.parse import urlsplit
+from collections.abc import Iterable, Sequence
 
-from fastapi import APIRouter, Depends, FastAPI, Request
+from fastapi import APIRouter, Depends, FastAPI
 from fastapi.params import Depends as Guard
 from fastapi.responses import Response
 from starlette.middleware import Middleware
 
 from app.auth.dependencies import Public
 from app.config import Settings
-from app.exceptions import NotFoundError
 from app.middleware.security_headers import SecurityHeaders
 from app.offline.back_channel import BackChannel
-from app.offline.clients import PREFIX, Client, check_offline_allowed, development_clients, is_loopback, issuer_of
+from app.offline.clients import PREFIX, Client, check_offline_allowed, development_clients, issuer_of
 from app.offline.faults import Faults
 from app.offline.front_channel import FrontChannel
 from app.offline.key_pairs import KeyPairs
@@ -23,11 +20,6 @@ from app.offline.provider import OfflineProvider
 from app.offline.rendering import STYLE_SHEET, style_sheet
 
 _MOST_BODY_BYTES = 65536
-_OF_PROXIES = re.compile(
-    r"forwarded|via|x-(forwarded|original|envoy|arr|cluster)-.*|x-real-ip|(.*-)?client-?ip|.*-connecting-ip",
-    re.IGNORECASE,
-)
-"""Headers that proxies add."""
 
 
 def offline_router(settings: Settings) -> APIRouter:
@@ -40,22 +32,6 @@ def offline_router(settings: Settings) -> APIRouter:
         issuer=issuer_of(settings), clients=development_clients(settings), name="Google", faults=None, keys=None
     )
     return _router(provider, prefix=PREFIX, guards=[Depends(_guard(settings))])
-
-
-def _guard(settings: Settings) -> Callable[[Request], Awaitable[None]]:
-    """Return what raises `NotFoundError` for who is not on this machine, or calls it by another name than PUBLIC_URL's.
-
-    So for who comes through a proxy, whose own address tells nothing, unless it leaves no trace at all.
-    """
-    host = urlsplit(settings.PUBLIC_URL).netloc
-
-    async def check_on_this_machine(request: Request) -> None:
-        through_proxy = any(_OF_PROXIES.fullmatch(name) for name in request.headers)
-        here = request.client is not None and is_loopback(request.client.host)
-        if through_proxy or not here or request.headers.get("host") != host:
-            raise NotFoundError("Page")
-
-    return check_on_this_machine
 
 
 def create_offline_provider(

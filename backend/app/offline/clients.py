@@ -2,11 +2,10 @@
 
 import hmac
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 
 from app.auth.keys import derive_key
-from app.config import API_PREFIX, LOCAL_HOSTS, ConfigurationError, Settings
-from app.plausibility import host_of
+from app.config import API_PREFIX, ConfigurationError, Settings
+from app.this_machine import is_on_this_machine_only
 
 PREFIX = "/dev/google"
 """Where the provider lives in the development server."""
@@ -75,16 +74,3 @@ def check_offline_allowed(settings: Settings) -> None:
         raise ConfigurationError([_NOT_IN_PRODUCTION])
     if not is_on_this_machine_only(settings):
         raise ConfigurationError([_NOT_WITH_NEIGHBOURS])
-
-
-def is_on_this_machine_only(settings: Settings) -> bool:
-    """Whether the server listens on the loopback interface alone, and calls itself by one of its names."""
-    return host_of(settings.PUBLIC_URL) in LOCAL_HOSTS and is_loopback(settings.HOST)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host, as a socket or a setting names it, is this machine as nobody else can reach it."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"

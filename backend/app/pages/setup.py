@@ -7,6 +7,7 @@ from fastapi.responses import HTMLResponse
 from pydantic import Field, field_validator
 
 from app.auth.dependencies import HashingDep, PlainForm, Public, SettingsDep, WorkDep
+from app.auth.limited import Limited
 from app.pages.rendering import PageRoute, page
 from app.schemas.base import Email, FullName, Password, RequestModel
 from app.services import first_administrator
@@ -37,7 +38,7 @@ async def show_setup(request: Request, settings: SettingsDep) -> HTMLResponse:
     )
 
 
-@router.post("/setup", dependencies=[PlainForm])
+@router.post("/setup", dependencies=[PlainForm, Limited("set-up")])
 async def set_up(
     request: Request, form: Annotated[SetupForm, Form()], work: WorkDep, hashing: HashingDep, settings: SettingsDep
 ) -> HTMLResponse:

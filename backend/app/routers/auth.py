@@ -17,6 +17,7 @@ from app.auth.dependencies import (
     WorkDep,
     fresh_or_password,
 )
+from app.auth.limited import Limited
 from app.config import API_PREFIX
 from app.exceptions import (
     CrossSiteRequest,
@@ -56,7 +57,7 @@ router = APIRouter(prefix=f"{API_PREFIX}/auth", tags=["auth"])
 @router.post(
     "/register",
     status_code=status.HTTP_201_CREATED,
-    dependencies=[Public],
+    dependencies=[Public, Limited("register")],
     responses=problem_responses(EmailTaken, HashingBusy),
 )
 async def register(body: RegisterRequest, work: WorkDep, hashing: HashingDep) -> UserResponse:
@@ -67,7 +68,7 @@ async def register(body: RegisterRequest, work: WorkDep, hashing: HashingDep) ->
 
 @router.post(
     "/login",
-    dependencies=[Public, PlainForm],
+    dependencies=[Public, PlainForm, Limited("sign-in", account="username")],
     responses=problem_responses(InvalidCredentials, HashingBusy, InvalidRequest, CrossSiteRequest),
 )
 async def login(
@@ -96,7 +97,11 @@ async def refresh(body: RefreshRequest, work: WorkDep, tokens: TokensDep, handov
     return await handover.tokens_of(issued)
 
 
-@router.post("/reauthenticate", responses=problem_responses(WrongPassword, HashingBusy))
+@router.post(
+    "/reauthenticate",
+    dependencies=[Limited("password-again")],
+    responses=problem_responses(WrongPassword, HashingBusy),
+)
 async def reauthenticate(
     body: ReauthenticateRequest, user: SignedIn, work: WorkDep, hashing: HashingDep, handover: HandoverDep
 ) -> AccessTokenResponse | CookieSessionResponse:
@@ -140,6 +145,7 @@ async def update_me(body: UpdateMeRequest, user: SignedIn, work: WorkDep) -> Use
 @router.post(
     "/me/password",
     status_code=status.HTTP_204_NO_CONTENT,
+    dependencies=[Limited("password-again")],
     responses=problem_responses(WrongPassword, HashingBusy),
 )
 async def change_password(
@@ -155,6 +161,7 @@ async def change_password(
 @router.post(
     "/me/delete",
     status_code=status.HTTP_204_NO_CONTENT,
+    dependencies=[Limited("password-again")],
     responses=problem_responses(WrongPassword, LastAdministrator, HashingBusy),
 )
 async def delete_me(

@@ -17,6 +17,7 @@ from app.auth.oidc.provider import Provider
 from app.auth.redirects import with_own_fragment, with_parameter
 from app.auth.transports import Transport
 from app.config import API_PREFIX
+from app.database import Work
 from app.exceptions import AppException, FlowInvalid
 from app.plausibility import base_url, host_of
 from app.problems import RENDERER, problem_response
@@ -58,14 +59,14 @@ class Errands:
         value = seal_errand(errand, self.party.flow_keys)
         self.response.headers.append("Set-Cookie", _header(name, value, _SECONDS))
 
-    def take(self, key: str, *, door: Door, now: datetime) -> Errand:
+    def take(self, work: Work, key: str, *, door: Door) -> Errand:
         """Return the errand that an answer names, and take its cookie away, whatever becomes of the answer.
 
         A refusal from here on goes with the browser to where the flow says, if it is the callback that was called.
         Raises `FlowInvalid` for an errand that this browser has not, or has for another provider or door.
         """
-        with refusals_told(self.provider.name):
-            name, errand = self._find(key, door, now)
+        with refusals_told(work, self.provider.name):
+            name, errand = self._find(key, door, work.now)
         gone = _header(name, "", 0)
         self.response.headers.append("Set-Cookie", gone)
         if door is Door.CALLBACK:

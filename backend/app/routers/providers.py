@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response, status
 from app.auth import dependencies
 from app.auth.actor import CurrentUser
 from app.auth.dependencies import HandoverDep, Public, SignInContextDep, WorkDep
+from app.auth.limited import Limited
 from app.auth.transports import Transport
 from app.config import API_PREFIX
 from app.exceptions import (
@@ -68,7 +69,7 @@ Freshly = Annotated[bool, Query(description="Have the user prove anew who they a
     response_class=Response,
     response_description="On to the provider; to `return_to` with an `error`, when the provider does not answer; or first "
     "to PUBLIC_URL, for a browser that came under another name of this server.",
-    dependencies=[Public],
+    dependencies=[Public, Limited("provider")],
     responses=problem_responses(NotFoundError, ReturnToRefused),
 )
 async def begin(
@@ -100,7 +101,7 @@ async def begin(
     status_code=status.HTTP_303_SEE_OTHER,
     response_class=Response,
     response_description="On to `return_to`: with `#code=`, a cookie, `?linked=`, or `?error=`.",
-    dependencies=[Public],
+    dependencies=[Public, Limited("provider")],
     responses=problem_responses(NotFoundError, FlowInvalid),
 )
 async def callback(request: Request, errands: ErrandsDep, work: WorkDep, handover: HandoverDep) -> None:
@@ -109,7 +110,7 @@ async def callback(request: Request, errands: ErrandsDep, work: WorkDep, handove
     Nothing that the provider has put into this address stands in the next one.
     """
     answer = request.query_params.multi_items()
-    errand = errands.take(dict(answer).get("state", ""), door=Door.CALLBACK, now=work.now)
+    errand = errands.take(work, dict(answer).get("state", ""), door=Door.CALLBACK)
     context = errands.context(errand.flow.transport)
     landing = await doors.land(work, errands.party, context, errand=errand, answer=answer)
     await handover.begin(landing.session) if landing.session else errands.keep_proof(landing.browser_proof)
@@ -118,7 +119,7 @@ async def callback(request: Request, errands: ErrandsDep, work: WorkDep, handove
 
 @router.post(
     "/exchange",
-    dependencies=[Public],
+    dependencies=[Public, Limited("provider")],
     responses=problem_responses(FlowInvalid, InvalidCredentials, InvalidRequest, CrossSiteRequest),
 )
 async def exchange(
@@ -133,7 +134,7 @@ async def exchange(
 
 @router.post(
     "/{provider}/start",
-    dependencies=[Public, OwnPage],
+    dependencies=[Public, OwnPage, Limited("provider")],
     responses=problem_responses(*_ASKED, InvalidRequest, CrossSiteRequest),
 )
 async def start(errands: ErrandsDep, fresh: Freshly = False) -> DepartureResponse:
@@ -150,7 +151,7 @@ async def start(errands: ErrandsDep, fresh: Freshly = False) -> DepartureRespons
 
 @router.post(
     "/{provider}/code",
-    dependencies=[Public, OwnPage],
+    dependencies=[Public, OwnPage, Limited("provider")],
     responses=problem_responses(*_ANSWERED, InvalidRequest, CrossSiteRequest),
 )
 async def hand_over_code(
@@ -161,13 +162,15 @@ async def hand_over_code(
     handover: HandoverDep,
 ) -> TokenResponse | CookieSessionResponse:
     """Sign in with the answer that the page of the front end was called with."""
-    errand = errands.take(body.state, door=Door.PAGE, now=work.now)
+    errand = errands.take(work, body.state, door=Door.PAGE)
     issued = await doors.sign_in_with_answer(work, errands.party, context, errand=errand, answer=body.pairs())
     return await handover.begin(issued)
 
 
 @router.post(
-    "/{provider}/nonce", dependencies=[Public, OwnPage], responses=problem_responses(NotFoundError, CrossSiteRequest)
+    "/{provider}/nonce",
+    dependencies=[Public, OwnPage, Limited("provider")],
+    responses=problem_responses(NotFoundError, CrossSiteRequest),
 )
 async def new_nonce(errands: ErrandsDep) -> NonceResponse:
     """Begin a sign-in whose ID token comes from the provider's own script, such as One Tap, or from an app's SDK."""
@@ -179,7 +182,7 @@ async def new_nonce(errands: ErrandsDep) -> NonceResponse:
 
 @router.post(
     "/{provider}/id-token",
-    dependencies=[Public, OwnPage],
+    dependencies=[Public, OwnPage, Limited("provider")],
     responses=problem_responses(*_ANSWERED, InvalidRequest, CrossSiteRequest),
 )
 async def hand_over_id_token(
@@ -190,7 +193,7 @@ async def hand_over_id_token(
     handover: HandoverDep,
 ) -> TokenResponse | CookieSessionResponse:
     """Sign in with an ID token that was made for the nonce of /auth/{provider}/nonce."""
-    errand = errands.take(body.nonce, door=Door.ID_TOKEN, now=work.now)
+    errand = errands.take(work, body.nonce, door=Door.ID_TOKEN)
     issued = await doors.sign_in_with_credential(
         work, errands.party, context, errand=errand, credential=body.credential
     )
@@ -199,7 +202,7 @@ async def hand_over_id_token(
 
 @router.post(
     "/{provider}/link",
-    dependencies=[OwnPage],
+    dependencies=[OwnPage, Limited("provider")],
     responses=problem_responses(*_ASKED, ReturnToRefused, CrossSiteRequest),
 )
 async def link(

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-import structlog
 from sqlalchemy import delete, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
@@ -17,14 +16,13 @@ from app.auth.passwords.pool import HashingPool
 from app.config import Settings
 from app.database import Work
 from app.exceptions import EmailTaken, FieldCode, FieldInvalid, WrongPassword
-from app.models import EndCause, SessionEventKind, User
+from app.models import AuditKind, EndCause, SessionEventKind, User
 from app.models.role import ORDINARY
+from app.services import audit
 from app.services.administrators import keep_an_administrator
 from app.services.callers import lock_current_user
 from app.services.sessions.end import end_sessions_of
 from app.services.sessions.events import record_habit
-
-log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -60,9 +58,10 @@ async def register(work: Work, hashing: HashingPool, *, account: NewAccount, rol
     }
     added = (await work.db.execute(_claim_address(work, values))).scalar_one_or_none()
     if added is None:
-        log.info("user.registration_refused", email=mask_email(account.email))
+        subject = mask_email(account.email)
+        audit.refuse(work, AuditKind.USER_REGISTRATION_REFUSED, subject=subject, cause=EmailTaken.code)
         raise EmailTaken
-    log.info("user.registered", user_id=str(added.id), role=role)
+    await audit.record(work, AuditKind.USER_REGISTERED, target_id=added.id, detail={"role": role})
     return added
 
 
@@ -79,7 +78,9 @@ async def update_profile(work: Work, *, user: CurrentUser, full_name: str | None
         .values(full_name=full_name, search_text=search_text(email_normal, full_name), updated_at=work.now)
         .returning(User)
     )
-    return (await work.db.execute(statement)).scalar_one()
+    updated = (await work.db.execute(statement)).scalar_one()
+    await audit.record(work, AuditKind.USER_PROFILE_CHANGED, **_by(user))
+    return updated
 
 
 async def change_password(
@@ -104,7 +105,7 @@ async def change_password(
     if (await work.db.execute(statement)).first() is None:
         raise WrongPassword
     await end_sessions_of(work, user_id=user.id, cause=EndCause.PASSWORD_CHANGED, but=user.session_id)
-    log.info("user.password_changed", user_id=str(user.id))
+    await audit.record(work, AuditKind.USER_PASSWORD_CHANGED, **_by(user), detail={"first": stored is None})
 
 
 async def delete_account(work: Work, hashing: HashingPool, *, user: CurrentUser, password: str | None) -> None:
@@ -113,12 +114,13 @@ async def delete_account(work: Work, hashing: HashingPool, *, user: CurrentUser,
     Raises `WrongPassword`, `SessionEnded`, or `LastAdministrator` when nobody else could administer the installation.
     """
     stored = await _proved_hash(work, hashing, user=user, password=password)
-    await keep_an_administrator(work, without=user.id)
+    with audit.refusals(work, AuditKind.USER_DELETION_REFUSED, **_by(user)):
+        await keep_an_administrator(work, without=user.id)
     await lock_current_user(work, user=user)
     statement = delete(User).where(User.id == user.id, User.password_hash == stored).returning(User.id)
     if (await work.db.execute(statement)).first() is None:
         raise WrongPassword
-    log.info("user.deleted", user_id=str(user.id))
+    await audit.record(work, AuditKind.USER_DELETED, **_by(user))
 
 
 async def _proved_hash(work: Work, hashing: HashingPool, *, user: CurrentUser, password: str | None) -> str | None:
@@ -140,7 +142,7 @@ async def verified_password_hash(work: Work, hashing: HashingPool, *, user: Curr
     row = await work.read.first(select(User.password_hash).where(User.id == user.id))
     stored: str | None = row.password_hash if row else None
     if not await hashing.verify(password, stored) or stored is None:
-        log.warning("user.password_refused", user_id=str(user.id))
+        audit.refuse(work, AuditKind.USER_PASSWORD_REFUSED, **_by(user), cause=WrongPassword.code)
         await record_habit(work, user.session_id, kind=SessionEventKind.PASSWORD_REFUSED, once_per_address=False)
         raise WrongPassword
     return stored
@@ -175,6 +177,11 @@ def check_new_password(settings: Settings, password: str, *, pointer: str, own_w
 def search_text(email_normal: str, full_name: str | None) -> str:
     """Return what the administrators' search looks in: address and name, in lower case."""
     return f"{email_normal} {full_name or ''}".lower().strip()[:500]
+
+
+def _by(user: CurrentUser) -> audit.About:
+    """What an event says of somebody who does something to their own account."""
+    return audit.About(actor_id=user.id, target_id=user.id, session_id=user.session_id)
 
 
 def _claim_address(work: Work, values: dict[str, object]) -> ReturningInsert[User]:

@@ -122,6 +122,14 @@ def _settings(settings: Settings) -> Iterator[Finding]:
         yield Finding("advice", "DOCS_ENABLED: the API document is public. Switch it off unless you mean it", "V13.4.5")
     if database_is_embedded(settings):
         yield Finding("advice", "DATABASE_URL is SQLite: one machine, one writer. PostgreSQL is meant for production")
+    if not settings.TRUSTED_PROXIES:
+        # It speaks http and users speak https to it, so something stands in between.
+        yield Finding(
+            "fault",
+            "TRUSTED_PROXIES is empty: every client seems to be your proxy, so that one who tries too often locks out "
+            "all others. List the addresses from which your proxies connect",
+            "V4.1.3",
+        )
     if settings.PASSWORD_MIN_LENGTH < ADVISED_PASSWORD_LENGTH:
         yield Finding(
             "advice",

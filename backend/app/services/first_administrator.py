@@ -1,17 +1,16 @@
 """How an installation gets its first administrator: by a one-time code from the server's log, or by the command."""
 
-import structlog
 from sqlalchemy import update
 
+from app.auth.emails import mask_email
 from app.auth.passwords.pool import HashingPool
 from app.database import Work
 from app.exceptions import NotFoundError
-from app.models import User
+from app.models import AuditKind, User
 from app.models.role import ADMINISTRATOR
+from app.services import audit
 from app.services.accounts import NewAccount, checked_email, register
 from app.services.administrators import check_setup_code, claim_setup
-
-log = structlog.get_logger()
 
 
 async def set_up(work: Work, hashing: HashingPool, *, code: str, account: NewAccount) -> User:
@@ -20,9 +19,11 @@ async def set_up(work: Work, hashing: HashingPool, *, code: str, account: NewAcc
     Raises `SetupCodeInvalid` when the code is wrong or out of date or an administrator exists, and what `register`
     raises. Of fifty at once one succeeds.
     """
-    check_setup_code(work, code)
+    with audit.refusals(work, AuditKind.SETUP_REFUSED, subject=mask_email(account.email)):
+        check_setup_code(work, code)
     user = await register(work, hashing, account=account, role=ADMINISTRATOR)
-    await claim_setup(work, new=user.id)
+    with audit.refusals(work, AuditKind.SETUP_REFUSED, subject=mask_email(account.email)):
+        await claim_setup(work, new=user.id)
     return user
 
 
@@ -42,5 +43,5 @@ async def promote(work: Work, *, email: str) -> User:
     user = (await work.db.execute(statement)).scalar_one_or_none()
     if user is None:
         raise NotFoundError("User")
-    log.warning("user.promoted", user_id=str(user.id), role=ADMINISTRATOR)
+    await audit.record(work, AuditKind.USER_PROMOTED, target_id=user.id, detail={"role": ADMINISTRATOR})
     return user

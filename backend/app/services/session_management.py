@@ -7,8 +7,8 @@ from uuid import UUID
 from app.auth.actor import CurrentUser
 from app.database import Reader, Work
 from app.exceptions import NotFoundError, PermissionDenied
-from app.models import EndCause, Session
-from app.services import users
+from app.models import AuditKind, EndCause, Session
+from app.services import audit, users
 from app.services.callers import reread_current_user
 from app.services.sessions.end import end_session, end_sessions_of
 from app.services.sessions.overview import (
@@ -57,7 +57,7 @@ async def end_one(work: Work, *, actor: CurrentUser, session_id: UUID) -> None:
         cause = EndCause.LOGOUT if session_id == actor.session_id else EndCause.ENDED_BY_USER
         await end_session(work, session_id=session_id, cause=cause)
         return
-    await _check_may_end(work, actor=actor, user_id=session.user_id)
+    await _check_may_end(work, actor=actor, user_id=session.user_id, session_id=session_id)
     await end_session(work, session_id=session_id, cause=EndCause.ENDED_BY_ADMINISTRATOR, actor_id=actor.id)
 
 
@@ -75,9 +75,11 @@ async def end_all_of(work: Work, *, actor: CurrentUser, user_id: UUID) -> int:
     return await end_sessions_of(work, user_id=user_id, cause=EndCause.ENDED_BY_ADMINISTRATOR, actor_id=actor.id)
 
 
-async def _check_may_end(work: Work, *, actor: CurrentUser, user_id: UUID) -> None:
+async def _check_may_end(work: Work, *, actor: CurrentUser, user_id: UUID, session_id: UUID | None = None) -> None:
     """Look once more at who is asking, and lock the user's row, so that no sign-in of theirs slips through."""
-    actor = await reread_current_user(work, user=actor)
-    if not actor.may(users.WRITE):
-        raise PermissionDenied
-    await users.get_target(work, actor=actor, user_id=user_id)
+    about = audit.About(actor_id=actor.id, target_id=user_id, session_id=session_id)
+    with audit.refusals(work, AuditKind.SESSION_END_REFUSED, **about):
+        actor = await reread_current_user(work, user=actor)
+        if not actor.may(users.WRITE):
+            raise PermissionDenied
+        await users.get_target(work, actor=actor, user_id=user_id)

@@ -20,7 +20,8 @@ from app.auth.sealing import SealBroken, Unsealed, seal, unseal
 from app.config import Settings
 from app.database import Reader, Work
 from app.exceptions import ConflictError, NotFoundError
-from app.models import StoredKey
+from app.models import AuditKind, StoredKey
+from app.services import audit
 
 log = structlog.get_logger()
 
@@ -206,7 +207,8 @@ async def _add(work: Work, pair: SigningKey, *, generation: int, signs_from: dat
     )
     if (await work.db.execute(statement)).first() is None:
         return None
-    log.info("signing_key.added", kid=pair.kid, algorithm=pair.algorithm, signs_from=signs_from.isoformat())
+    detail = {"kid": pair.kid, "algorithm": pair.algorithm, "signs_from": signs_from.isoformat()}
+    await audit.record(work, AuditKind.SIGNING_KEY_ADDED, detail=detail)
     return dates
 
 
@@ -221,7 +223,7 @@ async def _seal_anew(work: Work, key: HeldKey) -> None:
         .returning(StoredKey.kid)
     )
     if (await work.db.execute(statement)).first():
-        log.info("signing_key.sealed_anew", kid=key.dates.kid)
+        await audit.record(work, AuditKind.SIGNING_KEY_SEALED_ANEW, detail={"kid": key.dates.kid})
 
 
 async def _destroy(work: Work, kid: str) -> None:
@@ -232,7 +234,7 @@ async def _destroy(work: Work, kid: str) -> None:
         .returning(StoredKey.kid)
     )
     if (await work.db.execute(statement)).first():
-        log.info("signing_key.retired", kid=kid)
+        await audit.record(work, AuditKind.SIGNING_KEY_RETIRED, detail={"kid": kid})
 
 
 def _held(rows: Sequence[Row[Any]], settings: Settings, known: Mapping[str, HeldKey]) -> list[HeldKey]:

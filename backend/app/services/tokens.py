@@ -24,9 +24,11 @@ from app.auth.keys import KeyRing, derive_key
 from app.auth.tokens import (
     CookieReplacement,
     CookieToken,
+    DeviceToken,
     RefreshToken,
     TokenForged,
     decode_cookie_token,
+    decode_device_token,
     decode_refresh_token,
 )
 from app.auth.verified import VerifiedTokens
@@ -65,6 +67,7 @@ class TokenIssuer:
         self._keys = keys
         self._refresh_keys = [derive_key(secret, "refresh-token") for secret in settings.secrets]
         self._cookie_keys = [derive_key(secret, "session-cookie") for secret in settings.secrets]
+        self._device_keys = [derive_key(secret, "device-cookie") for secret in settings.secrets]
         self._use = TokenUse(
             kind=TokenKind.ACCESS, issuer=settings.PUBLIC_URL, audience=settings.PUBLIC_URL + API_PREFIX
         )
@@ -142,6 +145,14 @@ class TokenIssuer:
     def find_cookie(self, text: str) -> CookieToken | None:
         """Return what a session cookie carries, or None for a forged one."""
         return _first_genuine(decode_cookie_token, text, self._cookie_keys)
+
+    def encode_device(self, device: DeviceToken) -> str:
+        """Return the value of a device cookie."""
+        return device.encode(self._device_keys[0])
+
+    def find_device(self, text: str | None) -> DeviceToken | None:
+        """Return what a device cookie carries, or None for a forged one."""
+        return _first_genuine(decode_device_token, text, self._device_keys) if text else None
 
     async def _check(self, token: str, ring: KeyRing, now: datetime) -> Token:
         try:

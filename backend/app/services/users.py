@@ -5,20 +5,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-import structlog
 from sqlalchemy import select
 
 from app.auth.actor import CurrentUser
 from app.database import Reader, Work
 from app.exceptions import FieldCode, FieldInvalid, NotFoundError, PermissionDenied
-from app.models import EndCause, Role, User
+from app.models import AuditKind, EndCause, Role, User
 from app.models.role import ADMINISTRATOR
+from app.services import audit
 from app.services.administrators import keep_an_administrator, lock_administrators
 from app.services.callers import reread_current_user
 from app.services.cursors import decode_cursor, encode_cursor
 from app.services.sessions.end import end_sessions_of
-
-log = structlog.get_logger()
 
 READ = "users:read"
 WRITE = "users:write"
@@ -77,6 +75,21 @@ async def change_user(work: Work, *, actor: CurrentUser, user_id: UUID, change: 
     for an unknown role, `LastAdministrator` when nobody would be left to administer, `SessionEnded` when the caller
     was disabled while this waited for another administrator's change.
     """
+    about = audit.About(actor_id=actor.id, target_id=user_id, session_id=actor.session_id)
+    detail = {"is_active": change.is_active, "role": change.role}
+    with audit.refusals(work, AuditKind.USER_CHANGE_REFUSED, **about, detail=detail):
+        target = await _checked_target(work, actor=actor, user_id=user_id, change=change)
+    target.is_active = target.is_active if change.is_active is None else change.is_active
+    target.role_name = change.role or target.role_name
+    target.updated_at = work.now
+    if change.is_active is False:
+        await end_sessions_of(work, user_id=user_id, cause=EndCause.USER_DISABLED, actor_id=actor.id)
+    await audit.record(work, AuditKind.USER_CHANGED, **about, detail=detail)
+    return target
+
+
+async def _checked_target(work: Work, *, actor: CurrentUser, user_id: UUID, change: UserChange) -> User:
+    """Return the user to be changed, locked, once it is sure that the caller may change them like this."""
     await lock_administrators(work)
     actor = await reread_current_user(work, user=actor)
     if not actor.may(WRITE):
@@ -86,12 +99,6 @@ async def change_user(work: Work, *, actor: CurrentUser, user_id: UUID, change: 
         await _check_role(work, actor=actor, name=change.role)
     if _stops_administering(target, change):
         await keep_an_administrator(work, without=user_id)
-    target.is_active = target.is_active if change.is_active is None else change.is_active
-    target.role_name = change.role or target.role_name
-    target.updated_at = work.now
-    if change.is_active is False:
-        await end_sessions_of(work, user_id=user_id, cause=EndCause.USER_DISABLED, actor_id=actor.id)
-    log.info("user.changed", user_id=str(user_id), actor_id=str(actor.id), is_active=change.is_active, role=change.role)
     return target
 
 

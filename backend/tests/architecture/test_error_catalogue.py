@@ -26,6 +26,7 @@ CATALOGUE = {
     "INVALID_REQUEST": 400,
     "LAST_ADMINISTRATOR": 409,
     "LAST_WAY_IN": 409,
+    "LIMITS_UNAVAILABLE": 503,
     "LINK_REQUIRED": 409,
     "MALFORMED_BODY": 400,
     "METHOD_NOT_ALLOWED": 405,
@@ -37,6 +38,7 @@ CATALOGUE = {
     "PROVIDER_FAILED": 502,
     "PROVIDER_REFUSED": 403,
     "PROVIDER_UNAVAILABLE": 503,
+    "RATE_LIMITED": 429,
     "REFRESH_TOKEN_INVALID": 401,
     "RETURN_TO_REFUSED": 400,
     "SERVICE_UNAVAILABLE": 503,
@@ -55,6 +57,7 @@ REFUSALS = {
     "IDENTITY_TAKEN",
     "INVALID_CREDENTIALS",
     "LINK_REQUIRED",
+    "RATE_LIMITED",
     "SESSION_ENDED",
     "WRONG_PASSWORD",
 }
@@ -141,7 +144,7 @@ def test_every_error_has_a_title_and_says_what_it_means(error: type[AppException
 
 @EVERY_ERROR
 def test_every_error_carries_the_headers_that_its_status_asks_for(error: type[AppException]) -> None:
-    """PD-03, S58: 401 says how to authenticate, 503 when to come back."""
+    """PD-03, S58: 401 says how to authenticate, 429 and 503 when to come back."""
     headers = example(error).headers
     assert ("WWW-Authenticate" in headers) == (error.status_code == 401)
-    assert ("Retry-After" in headers) == (error.status_code == 503)
+    assert ("Retry-After" in headers) == (error.status_code in {429, 503})

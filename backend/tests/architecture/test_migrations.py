@@ -26,7 +26,10 @@ __all__ = ["empty_url"]
 
 TABLES = {
     "alembic_version",
+    "audit_events",
     "identities",
+    "job_runs",
+    "limit_buckets",
     "provider_tokens",
     "role_permissions",
     "roles",

@@ -11,6 +11,8 @@ from tests.middleware import product
 
 INVENTORY = {
     ("GET", "/.well-known/jwks.json", "public"),
+    ("GET", "/api/v1/audit/events", "permission audit:read"),
+    ("GET", "/api/v1/audit/events.jsonl", "permission audit:read"),
     ("POST", "/api/v1/auth/exchange", "public"),
     ("POST", "/api/v1/auth/login", "public"),
     ("POST", "/api/v1/auth/logout", "signed in"),
@@ -19,6 +21,7 @@ INVENTORY = {
     ("GET", "/api/v1/auth/me", "signed in"),
     ("PATCH", "/api/v1/auth/me", "signed in"),
     ("POST", "/api/v1/auth/me/delete", "signed in; without a password, proved within 10 minutes"),
+    ("GET", "/api/v1/auth/me/events", "signed in"),
     ("GET", "/api/v1/auth/me/identities", "signed in"),
     ("DELETE", "/api/v1/auth/me/identities/{identity_id}", "proved within 10 minutes"),
     ("POST", "/api/v1/auth/me/password", "signed in; without a password, proved within 10 minutes"),
@@ -66,7 +69,7 @@ def routes_of(app: FastAPI) -> list[tuple[str, str, str | None]]:
 def test_a_production_installation_serves_exactly_these_routes() -> None:
     """3.5-16, S11, S13, S83, V8.1.1: every route with who may call it, and no route more."""
     routes = routes_of(application(**PRODUCTION))
-    assert len(routes) == 37
+    assert len(routes) == 40
     assert set(routes) == INVENTORY
 
 
@@ -77,7 +80,7 @@ GOOGLE = {"GOOGLE_CLIENT_ID": "real", "GOOGLE_CLIENT_SECRET": "real"}
 def test_the_api_document_adds_two_routes_where_it_is_enabled(settings: dict[str, object]) -> None:
     """S83, V13.4.5."""
     routes = routes_of(application(**settings))
-    assert len(routes) == 39
+    assert len(routes) == 42
     assert set(routes) == INVENTORY | DOCUMENT_ROUTES
 
 

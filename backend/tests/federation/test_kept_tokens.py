@@ -27,7 +27,7 @@ from tests.federation.consenting import consent, kept_rows, let_expire, scopes_o
 from tests.federation.drive import FILES
 from tests.federation.linking import GRACE, as_person, identities_of
 from tests.instances import instance
-from tests.rows import count, everything, write
+from tests.rows import count, every_row, everything, write
 
 KEPT = pytest.mark.settings(GOOGLE_KEEP_TOKENS=True, EXTENSIONS=[drive.NAME])
 NEWER_SECRET = "Zr7Tn1Lk9Jh3Gf6Ds0Aq5WeR-yUiOpBxVzNm-mQ2v8Xc4"
@@ -40,7 +40,7 @@ def secrets_of(google: RunningProvider) -> list[str]:
 
 async def dump_of(runtime: Runtime) -> str:
     """Return everything in the database as text."""
-    cells = [cell for rows in (await everything(runtime)).values() for row in rows for cell in row]
+    cells = [cell for rows in (await every_row(runtime)).values() for row in rows for cell in row]
     return "\n".join(cell.decode("latin-1") if isinstance(cell, bytes) else str(cell) for cell in cells)
 
 

@@ -36,7 +36,7 @@ from tests.federation.browsers import (
     with_parameters,
 )
 from tests.instances import instance
-from tests.rows import count, everything, write
+from tests.rows import count, every_row, everything, write
 from tests.tokens import access_claims
 
 
@@ -286,7 +286,7 @@ async def test_nothing_secret_is_in_the_database(browser: Browser, runtime: Runt
     (name,) = browser.flows
     flow = open_errand(browser.jar[name], runtime.federation.flow_keys, datetime.now(UTC)).flow
     landing = landing_of(await browser.open(callback))
-    stored = repr(await everything(runtime))
+    stored = repr(await every_row(runtime))
     code, proof = parameters_of(landing)["code"], browser.jar[PROOF]
     for secret in (code, proof, flow.state, flow.nonce, flow.verifier, parameters_of(callback)["code"], "eyJ"):
         assert secret not in stored

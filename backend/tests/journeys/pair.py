@@ -60,6 +60,7 @@ def served_by(url: str, **changes: str) -> dict[str, str]:
         "DATABASE_POOL_SIZE": "4",
         "ACCESS_LOG": "false",
         "LOG_LEVEL": "warning",
+        "LIMITS_ENABLED": "false",
         **changes,
     }
 

@@ -33,6 +33,9 @@ NOBODY_LISTENS = "postgresql://nobody:a-secret@127.0.0.1:1/nothing"
 
 CALLS: list[tuple[str, str, Any]] = [
     ("GET", "/auth/me", None),
+    ("GET", "/auth/me/events", None),
+    ("GET", "/audit/events", None),
+    ("GET", "/audit/events.jsonl", None),
     ("PATCH", "/auth/me", {"full_name": CANARY}),
     ("POST", "/auth/logout", None),
     ("POST", "/auth/logout/all", None),

@@ -8,7 +8,7 @@ from app.runtime import Runtime
 from tests.accounts import API, PASSWORD, Accounts
 from tests.answers import check_nothing_repeated, checked_problem, field_error_of, problem_of
 from tests.contention import at_once, hashing_held
-from tests.rows import count, everything, find_session
+from tests.rows import count, every_row, everything, find_session
 from tests.tokens import access_claims, access_header, session_id_of
 
 LOGIN = f"{API}/auth/login"
@@ -72,7 +72,7 @@ async def test_every_sign_in_is_a_session_of_its_own(accounts: Accounts, runtime
 async def test_the_database_holds_no_token(accounts: Accounts, runtime: Runtime) -> None:
     """S53: whoever copies the database cannot sign in with it."""
     ada = await accounts.signed_in()
-    dump = str(await everything(runtime))
+    dump = str(await every_row(runtime))
     assert ada.tokens["refresh_token"].removeprefix("ost_rt_")[:40] not in dump
     assert ada.tokens["access_token"] not in dump
 

@@ -16,7 +16,7 @@ from tests.answers import problem_of
 from tests.contention import at_once
 from tests.instances import instance
 from tests.keys import change_key, let_keys_age, retire, rotate, states, stored_keys, tend
-from tests.rows import everything, write
+from tests.rows import every_row, everything, write
 from tests.tokens import access_header
 
 FORMER_SECRET = "Lq7Zt2Vx9Kp4Rw6Mb1Nd8Hs3Jf5Gc0Ya-EiUoPlTnQzWk"
@@ -77,7 +77,7 @@ async def test_the_private_half_does_not_leave_the_process_in_clear(runtime: Run
     """V11.7.1, S74: a copy of the database, without the server secret, signs nothing."""
     pair = (await runtime.keys.ring(datetime.now(UTC))).current
     private = private_half(pair)
-    for rows in (await everything(runtime)).values():
+    for rows in (await every_row(runtime)).values():
         for row in rows:
             assert not any(isinstance(value, bytes) and (private in value or private[-32:] in value) for value in row)
 

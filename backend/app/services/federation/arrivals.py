@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-import structlog
 from sqlalchemy import select, update
 
 from app.auth.assurance import FEDERATED
@@ -12,7 +11,8 @@ from app.auth.oidc import id_token
 from app.auth.oidc.provider import Provider
 from app.database import Work
 from app.exceptions import ConflictError, FlowInvalid, InvalidCredentials
-from app.models import Identity, SpentFlow, User
+from app.models import AuditKind, Identity, SpentFlow, User
+from app.services import audit
 from app.services.federation.errands import Errand
 from app.services.federation.flows import Proof
 from app.services.federation.owners import (
@@ -26,8 +26,6 @@ from app.services.federation.refusals import Because, check_decision
 from app.services.federation.situations import Found, account_with_address, identity_of, situation_of
 from app.services.sessions.state import living_session
 from app.services.sign_in.stages import Admission, Attempt, SignInRules, ask_gates
-
-log = structlog.get_logger()
 
 _ATTEMPTS = 3
 """How often a decision is made anew because somebody else changed what it was made of. One is enough in practice."""
@@ -82,7 +80,7 @@ async def arrive(work: Work, rules: SignInRules, *, errand: Errand, provider: Pr
                 arrived = await _carry_out(work, rules, errand, plan, admission)
         except _Overtaken:
             continue
-        _tell(errand, arrived)
+        await _record(work, errand, arrived)
         return arrived
     raise ConflictError
 
@@ -192,11 +190,12 @@ async def _use(work: Work, comer: id_token.Identity, identity: Identity) -> Iden
     return (await work.db.execute(statement)).scalar_one_or_none()
 
 
-def _tell(errand: Errand, arrived: Arrived) -> None:
-    log.info(
-        "federation.linked" if errand.flow.link_user_id else "federation.signed_in",
-        provider=errand.flow.provider,
-        rule=arrived.decision.rule.value,
-        user_id=str(arrived.user_id),
-        identity_id=str(arrived.identity_id),
-    )
+async def _record(work: Work, errand: Errand, arrived: Arrived) -> None:
+    kind = AuditKind.FEDERATION_LINKED if errand.flow.link_user_id else AuditKind.FEDERATION_SIGNED_IN
+    about = audit.About(actor_id=arrived.user_id, target_id=arrived.user_id, session_id=errand.link_session_id)
+    detail = {
+        "provider": errand.flow.provider,
+        "rule": arrived.decision.rule.value,
+        "identity_id": str(arrived.identity_id),
+    }
+    await audit.record(work, kind, **about, detail=detail)

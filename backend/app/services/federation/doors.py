@@ -7,6 +7,8 @@ from app.auth.redirects import with_fragment, with_parameter
 from app.auth.transports import Transport
 from app.database import Work
 from app.exceptions import FlowInvalid
+from app.models import AuditKind
+from app.services import audit
 from app.services.federation.arrivals import Arrived, arrive
 from app.services.federation.errands import Errand
 from app.services.federation.flows import Proof, read_answer, read_credential
@@ -35,7 +37,7 @@ async def land(work: Work, party: RelyingParty, context: SignInContext, *, erran
     Raises what `read_answer` and `arrive` raise. Who takes a code along is asked by the gates once more when the
     session begins.
     """
-    proof = await read_answer(party, errand=errand, answer=answer, now=work.now)
+    proof = await read_answer(work, party, errand=errand, answer=answer)
     arrived = await _arrive(work, party, context, errand, proof)
     if errand.flow.link_user_id is not None:
         return Landing(with_parameter(errand.flow.return_to, "linked", errand.flow.provider))
@@ -51,7 +53,7 @@ async def sign_in_with_answer(
     work: Work, party: RelyingParty, context: SignInContext, *, errand: Errand, answer: Pairs
 ) -> Issued | IssuedCookie:
     """Begin a session for whom an answer proves that a page of the front end hands over. Raises as `land` does."""
-    proof = await read_answer(party, errand=errand, answer=answer, now=work.now)
+    proof = await read_answer(work, party, errand=errand, answer=answer)
     return await _complete(work, context, await _arrive(work, party, context, errand, proof))
 
 
@@ -59,18 +61,22 @@ async def sign_in_with_credential(
     work: Work, party: RelyingParty, context: SignInContext, *, errand: Errand, credential: str
 ) -> Issued | IssuedCookie:
     """Begin a session for whom an ID token proves. Raises what `read_credential` and `arrive` raise, and what a gate does."""
-    proof = await read_credential(party, errand=errand, credential=credential, now=work.now)
+    proof = await read_credential(work, party, errand=errand, credential=credential)
     return await _complete(work, context, await _arrive(work, party, context, errand, proof))
 
 
 async def _arrive(work: Work, party: RelyingParty, context: SignInContext, errand: Errand, proof: Proof) -> Arrived:
     """Let somebody arrive, and keep the tokens that came along if the settings ask for it."""
     provider = party.provider(errand.flow.provider)
-    with refusals_told(provider.name):
+    with refusals_told(work, provider.name, errand=errand):
         arrived = await arrive(work, context.rules, errand=errand, provider=provider, proof=proof)
     if proof.tokens is not None:
         asked = (*provider.scopes, *errand.scopes)
         await keep_tokens(work, party.token_seals, identity_id=arrived.identity_id, answer=proof.tokens, asked=asked)
+        about = audit.About(actor_id=arrived.user_id, target_id=arrived.user_id)
+        scopes = " ".join(asked if proof.tokens.scopes is None else proof.tokens.scopes)
+        detail = {"provider": provider.name, "identity_id": str(arrived.identity_id), "scopes": scopes}
+        await audit.record(work, AuditKind.PROVIDER_TOKENS_KEPT, **about, detail=detail)
     return arrived
 
 

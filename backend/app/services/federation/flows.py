@@ -15,6 +15,7 @@ from app.auth.oidc.flow import new_flow
 from app.auth.oidc.id_token import Identity, UnknownProviderKey, read_id_token, with_userinfo
 from app.auth.oidc.provider import Provider, ProviderMetadata
 from app.auth.transports import Transport
+from app.database import Work
 from app.exceptions import InvalidRequest
 from app.provider_settings import GOOGLE
 from app.services.federation.documents import Keys
@@ -105,16 +106,16 @@ async def depart(party: RelyingParty, *, provider: Provider, wish: Wish, now: da
     return Departure(errand=errand, url=url)
 
 
-async def read_answer(
-    party: RelyingParty, *, errand: Errand, answer: Iterable[tuple[str, str]], now: datetime
-) -> Proof:
+async def read_answer(work: Work, party: RelyingParty, *, errand: Errand, answer: Iterable[tuple[str, str]]) -> Proof:
     """Return whom the answer of the authorisation endpoint proves. `answer` is every parameter, as often as it came.
+
+    A refusal is noted in `work`, whose transaction has not begun yet.
 
     Raises `FlowInvalid` for an answer that is not this errand's, before anything is asked; `ProviderRefused` when the
     provider said no; `ProviderFailed`, `ProviderUnavailable` and `IdTokenInvalid`.
     """
-    provider = party.provider(errand.flow.provider)
-    with refusals_told(provider.name):
+    provider, now = party.provider(errand.flow.provider), work.now
+    with refusals_told(work, provider.name, errand=errand):
         metadata = await party.documents.metadata(provider)
         code = authorization_code(answer, flow=errand.flow, provider=provider, metadata=metadata)
         redirect_uri = _redirect_uri(party, provider, errand.door)
@@ -135,10 +136,10 @@ async def read_answer(
     return Proof(comer, tokens if party.keeps_tokens_of(provider) else None, _authenticated_at(errand, comer, now))
 
 
-async def read_credential(party: RelyingParty, *, errand: Errand, credential: str, now: datetime) -> Proof:
+async def read_credential(work: Work, party: RelyingParty, *, errand: Errand, credential: str) -> Proof:
     """Return whom an ID token proves that a page or an app hands over. Raises `IdTokenInvalid` and for keys as above."""
-    provider = party.provider(errand.flow.provider)
-    with refusals_told(provider.name):
+    provider, now = party.provider(errand.flow.provider), work.now
+    with refusals_told(work, provider.name, errand=errand):
         read = partial(
             read_id_token,
             credential,

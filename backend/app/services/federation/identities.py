@@ -4,18 +4,16 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
-import structlog
 from sqlalchemy import delete, select
 
 from app.auth.actor import CurrentUser
 from app.database import Reader, Work
 from app.exceptions import LastWayIn, NotFoundError
-from app.models import EndCause, Identity, User
+from app.models import AuditKind, EndCause, Identity, User
+from app.services import audit
 from app.services.callers import reread_current_user
 from app.services.federation.kept_tokens import TokenSeals, take_tokens
 from app.services.sessions.end import end_sessions_of
-
-log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +41,7 @@ async def unlink(
     account is locked, so that of two removals at once the second sees what the first has left. Raises `NotFoundError`,
     `LastWayIn`, and `SessionEnded` or `TokenInvalid` when the caller's session has ended meanwhile.
     """
+    about = audit.About(actor_id=user.id, target_id=user.id, session_id=user.session_id)
     account = select(User.password_hash).where(User.id == user.id).with_for_update()
     password_hash = (await work.db.execute(account)).scalar_one_or_none()
     await reread_current_user(work, user=user)
@@ -53,10 +52,12 @@ async def unlink(
     if removed is None:
         raise NotFoundError("Identity")
     if password_hash is None and not any(i.issuer in issuers for i in present if i is not removed):
-        log.warning("federation.refused", error_code=LastWayIn.code, user_id=str(user.id), identity_id=str(identity_id))
+        detail = {"error_code": LastWayIn.code, "identity_id": str(identity_id)}
+        audit.refuse(work, AuditKind.FEDERATION_REFUSED, **about, cause=LastWayIn.code, detail=detail)
         raise LastWayIn
     token = await take_tokens(work, seals, identity_id=identity_id)
     await work.db.execute(delete(Identity).where(Identity.id == identity_id))
     await end_sessions_of(work, user_id=user.id, cause=EndCause.WAY_IN_REMOVED, but=user.session_id)
-    log.info("federation.unlinked", user_id=str(user.id), identity_id=str(identity_id), issuer=removed.issuer)
+    detail = {"identity_id": str(identity_id), "issuer": removed.issuer}
+    await audit.record(work, AuditKind.FEDERATION_UNLINKED, **about, detail=detail)
     return Unlinked(issuer=removed.issuer, token=token)

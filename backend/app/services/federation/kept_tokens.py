@@ -19,7 +19,8 @@ from app.auth.oidc.provider import Provider
 from app.auth.sealing import SealBroken, seal, unseal
 from app.database import Reader, Work
 from app.exceptions import ProviderConsentRequired
-from app.models import Identity, ProviderToken
+from app.models import AuditKind, Identity, ProviderToken
+from app.services import audit
 from app.services.federation.exchange import AccessAnswer
 
 log = structlog.get_logger()
@@ -130,7 +131,9 @@ async def note_failure(work: Work, *, kept: ProviderToken) -> None:
 async def forget_tokens(work: Work, *, kept: ProviderToken) -> None:
     """Delete tokens that the provider does not know any more, unless newer ones have taken their place."""
     await work.db.execute(delete(ProviderToken).where(*_unchanged(kept)))
-    log.info("provider_tokens.withdrawn", identity_id=str(kept.identity_id))
+    owner = (await work.db.execute(select(Identity.user_id).where(Identity.id == kept.identity_id))).scalar()
+    detail = {"identity_id": str(kept.identity_id)}
+    await audit.record(work, AuditKind.PROVIDER_TOKENS_WITHDRAWN, target_id=owner, detail=detail)
 
 
 async def take_tokens(work: Work, seals: TokenSeals, *, identity_id: UUID) -> str | None:

@@ -65,7 +65,7 @@ async def redeem_code(work: Work, context: SignInContext, *, code: str, proof: s
     too old, or shown without its proof; `InvalidCredentials` for an account that has been disabled meanwhile; and what
     a gate raises.
     """
-    with refusals_told():
+    with refusals_told(work):
         spent = await _spend_code(work, code, proof)
         attempt = Attempt(user_id=spent.user_id, methods=(FEDERATED,), authenticated_at=spent.authenticated_at)
         return await complete(work, context, attempt)

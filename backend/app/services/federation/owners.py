@@ -2,7 +2,6 @@
 
 from uuid import UUID
 
-import structlog
 from sqlalchemy import delete, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
@@ -13,12 +12,11 @@ from app.auth.identifiers import new_id
 from app.auth.oidc import id_token
 from app.database import Base, Work
 from app.exceptions import InvalidCredentials
-from app.models import EndCause, Identity, User
+from app.models import AuditKind, EndCause, Identity, User
 from app.models.role import ORDINARY
+from app.services import audit
 from app.services.accounts import search_text
 from app.services.sessions.end import end_sessions_of
-
-log = structlog.get_logger()
 
 
 async def begin_account(work: Work, *, comer: id_token.Identity, proved: bool) -> UUID | None:
@@ -44,7 +42,7 @@ async def hand_over_account(work: Work, *, user: User, comer: id_token.Identity)
     await work.db.execute(delete(Identity).where(Identity.user_id == user.id))
     await end_sessions_of(work, user_id=user.id, cause=EndCause.ADDRESS_PROVED)
     await work.db.execute(update(User).where(User.id == user.id).values(_begun(work, comer)))
-    log.warning("federation.unproved_account_gave_way", user_id=str(user.id))
+    await audit.record(work, AuditKind.FEDERATION_ACCOUNT_GAVE_WAY, target_id=user.id)
     return user.id
 
 
@@ -61,7 +59,8 @@ async def note_proof(work: Work, *, identity: Identity, session_id: UUID | None)
     others = (Identity.user_id == identity.user_id, Identity.id != identity.id)
     await work.db.execute(delete(Identity).where(*others).execution_options(synchronize_session=False))
     await end_sessions_of(work, user_id=identity.user_id, cause=EndCause.ADDRESS_PROVED, but=session_id)
-    log.info("federation.address_proved", user_id=str(identity.user_id), identity_id=str(identity.id))
+    about = audit.About(actor_id=identity.user_id, target_id=identity.user_id, session_id=session_id)
+    await audit.record(work, AuditKind.FEDERATION_ADDRESS_PROVED, **about, detail={"identity_id": str(identity.id)})
 
 
 def _begun(work: Work, comer: id_token.Identity) -> dict[str, object]:

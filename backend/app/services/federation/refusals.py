@@ -3,12 +3,11 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import structlog
-
 from app.auth.linking import LinkAction, LinkDecision, LinkRule
 from app.auth.oidc import authorization
 from app.auth.oidc.authorization import AnswerRejected
 from app.auth.oidc.id_token import IdTokenRejected
+from app.database import Work
 from app.exceptions import (
     AppException,
     FlowInvalid,
@@ -18,23 +17,29 @@ from app.exceptions import (
     LinkRequired,
     ProviderRefused,
 )
-
-log = structlog.get_logger()
+from app.models import AuditKind
+from app.services import audit
+from app.services.federation.errands import Errand
 
 
 @contextmanager
-def refusals_told(provider: str | None = None) -> Iterator[None]:
-    """Log every refusal of a block once, with what lies behind it. What the mechanism raises becomes ours.
+def refusals_told(work: Work, provider: str | None = None, *, errand: Errand | None = None) -> Iterator[None]:
+    """Record every refusal of a block once, with what lies behind it. What the mechanism raises becomes ours.
 
     Without a provider where it is not known any more: a one-time code does not say where its sign-in began.
     """
     try:
         with _in_our_words():
             yield
-    except AppException as refusal:
-        said = refusal.members.get("reason") or getattr(refusal, "reason", None)
-        cause = str(refusal.__cause__) if refusal.__cause__ else None
-        log.warning("federation.refused", provider=provider, error_code=refusal.code, rule=said or cause)
+    except AppException as error:
+        said = error.members.get("reason") or getattr(error, "reason", None)
+        cause = str(error.__cause__) if error.__cause__ else None
+        detail = {"provider": provider, "error_code": error.code, "rule": said or cause}
+        asker = errand.flow.link_user_id if errand else None
+        session_id = errand.link_session_id if errand else None
+        about = audit.About(actor_id=asker, target_id=asker, session_id=session_id)
+        outcome = audit.outcome_of(error)
+        audit.refuse(work, AuditKind.FEDERATION_REFUSED, **about, cause=error.code, outcome=outcome, detail=detail)
         raise
 
 

@@ -2,16 +2,14 @@
 
 from uuid import UUID
 
-import structlog
 from sqlalchemy import case, update
 from sqlalchemy.sql.elements import ColumnElement
 
 from app.auth.tokens import CookieToken
 from app.database import Work
 from app.models import EndCause, Session, SessionEventKind
+from app.services.audit import OwnedSession, record_ends
 from app.services.sessions.events import record_event
-
-log = structlog.get_logger()
 
 
 async def end_session(work: Work, *, session_id: UUID, cause: EndCause, actor_id: UUID | None = None) -> bool:
@@ -54,11 +52,11 @@ async def _end(work: Work, *which: ColumnElement[bool], cause: EndCause, actor_i
                 (idle, EndCause.IDLE_TIMEOUT.value), (absolute, EndCause.ABSOLUTE_TIMEOUT.value), else_=cause.value
             ),
         )
-        .returning(Session.id, Session.end_cause)
+        .returning(Session.id, Session.user_id, Session.end_cause)
         .execution_options(synchronize_session=False)
     )
-    ended = [row.id for row in await work.db.execute(statement) if row.end_cause == cause]
-    await record_event(work, *ended, kind=SessionEventKind.ENDED, detail=cause.value, actor_id=actor_id)
-    for session_id in ended:
-        log.info("session.ended", session_id=str(session_id), cause=cause.value)
+    ended = [OwnedSession(row.id, row.user_id) for row in await work.db.execute(statement) if row.end_cause == cause]
+    sessions = (each.session_id for each in ended)
+    await record_event(work, *sessions, kind=SessionEventKind.ENDED, detail=cause.value, actor_id=actor_id)
+    await record_ends(work, ended, cause=cause.value, actor_id=actor_id)
     return len(ended)

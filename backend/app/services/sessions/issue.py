@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
-import structlog
 from sqlalchemy import Row, Select, select
 
 from app.auth.devices import device_name
@@ -16,10 +15,9 @@ from app.auth.tokens import CookieToken, RefreshToken, first_refresh_token, new_
 from app.auth.transports import Transport
 from app.database import Work
 from app.exceptions import InvalidCredentials
-from app.models import Session, SessionEventKind, User
+from app.models import AuditKind, Session, SessionEventKind, User
+from app.services import audit
 from app.services.sessions.events import record_event
-
-log = structlog.get_logger()
 
 PASSWORD = "pwd"
 LONG_AGO = datetime.fromtimestamp(0, UTC)
@@ -47,6 +45,7 @@ class IssuedAccess:
 class IssuedCookie:
     """What a sign-in hands out to a browser that carries a cookie, before it is encoded."""
 
+    user_id: UUID
     cookie: CookieToken
     authenticated_at: datetime
     expires_at: datetime
@@ -108,7 +107,9 @@ async def begin_session(
     news = _news(known)
     for detail in news:
         await record_event(work, session_id, kind=SessionEventKind.SIGNED_IN_ELSEWHERE, detail=detail)
-    log.info("session.created", user_id=str(user_id), session_id=str(session_id), news=news)
+    about = audit.About(actor_id=user_id, target_id=user_id, session_id=session_id)
+    told = {"methods": list(methods), "transport": transport.value, "news": list(news)}
+    await audit.record(work, AuditKind.SESSION_CREATED, **about, detail=told)
     return Begun(session=session, issued=_issued(work, session, handed_out), news=news)
 
 
@@ -129,7 +130,9 @@ def claims_of(work: Work, session: Session) -> AccessClaims:
 def _issued(work: Work, session: Session, handed_out: RefreshToken | CookieToken) -> Issued | IssuedCookie:
     if isinstance(handed_out, RefreshToken):
         return Issued(claims=claims_of(work, session), refresh=handed_out)
-    return IssuedCookie(cookie=handed_out, authenticated_at=work.now, expires_at=session.expires_at)
+    return IssuedCookie(
+        user_id=session.user_id, cookie=handed_out, authenticated_at=work.now, expires_at=session.expires_at
+    )
 
 
 def _active_user(user_id: UUID, device: str, network: str | None) -> Select[bool, bool, bool]:

@@ -8,7 +8,8 @@ from app.auth.tokens import RefreshToken
 from app.auth.transports import Transport
 from app.database import Work
 from app.exceptions import RefreshTokenInvalid, SessionEnded
-from app.models import EndCause, Session, SessionEventKind
+from app.models import AuditKind, EndCause, Session, SessionEventKind
+from app.services import audit
 from app.services.sessions.events import record_event, record_habit
 from app.services.sessions.issue import Issued, claims_of
 from app.services.sessions.state import alive, end_cause_of
@@ -74,15 +75,19 @@ async def _record_reuse(work: Work, session: Session, presented: RefreshToken) -
     count = str(presented.counter)
     await record_event(work, session.id, kind=SessionEventKind.REFRESH_TOKEN_REUSED, detail=count)
     await record_event(work, session.id, kind=SessionEventKind.ENDED, detail=session.end_cause)
-    log.warning("session.ended", session_id=str(session.id), cause=session.end_cause)
+    about = audit.About(target_id=session.user_id, session_id=session.id)
+    audit.refuse(work, AuditKind.SESSION_ENDED, **about, cause=session.end_cause, detail={"counter": presented.counter})
 
 
 async def _why_not(work: Work, presented: RefreshToken) -> SessionEnded | RefreshTokenInvalid:
     """Return the refusal that fits a token which no living session took. Its holder may know the cause."""
     found = (await work.db.execute(select(Session).where(*_holder_of(presented)))).scalar_one_or_none()
     cause = end_cause_of(found, work.now) if found else None
-    log.info("session.refresh_refused", session_id=str(presented.session_id), cause=cause)
-    return SessionEnded(cause) if cause else RefreshTokenInvalid()
+    refusal = SessionEnded(cause) if cause else RefreshTokenInvalid()
+    owner = found.user_id if found else None
+    about = audit.About(target_id=owner, session_id=presented.session_id)
+    audit.refuse(work, AuditKind.SESSION_REFRESH_REFUSED, **about, cause=cause or refusal.code)
+    return refusal
 
 
 def _holder_of(presented: RefreshToken) -> tuple[ColumnElement[bool], ...]:

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, field, replace
 
-import structlog
 from sqlalchemy import case, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
@@ -11,14 +10,13 @@ from app.auth.passwords.pool import HashingPool
 from app.auth.tokens import CookieReplacement
 from app.database import Work
 from app.exceptions import WrongPassword
-from app.models import Session, SessionEventKind, User
+from app.models import AuditKind, Session, SessionEventKind, User
+from app.services import audit
 from app.services.accounts import verified_password_hash
 from app.services.callers import reread_current_user
 from app.services.sessions.events import record_habit
 from app.services.sessions.issue import PASSWORD, IssuedAccess, IssuedCookie, claims_of
 from app.services.sessions.state import alive
-
-log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -46,12 +44,13 @@ async def prove_password_again(
         await reread_current_user(work, user=user)  # Says so when the session has ended.
         raise WrongPassword
     await record_habit(work, session.id, kind=SessionEventKind.REAUTHENTICATED, detail=PASSWORD, once_per_address=False)
-    log.info("session.reauthenticated", user_id=str(user.id), session_id=str(session.id))
+    about = audit.About(actor_id=user.id, target_id=user.id, session_id=session.id)
+    await audit.record(work, AuditKind.SESSION_REAUTHENTICATED, **about, detail={"method": PASSWORD})
     if proof.replacement is None:
         claims = replace(claims_of(work, session), authenticated_at=work.now, methods=_with_password(user))
         return IssuedAccess(claims=claims)
     cookie = proof.replacement.successor
-    return IssuedCookie(cookie=cookie, authenticated_at=work.now, expires_at=session.expires_at)
+    return IssuedCookie(user_id=user.id, cookie=cookie, authenticated_at=work.now, expires_at=session.expires_at)
 
 
 async def _renew(

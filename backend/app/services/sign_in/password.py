@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field
 from uuid import UUID
 
-import structlog
 from sqlalchemy import Executable, case, select, update
 
 from app.auth.emails import EmailInvalid, mask_email, parse_email
@@ -11,11 +10,10 @@ from app.auth.passwords.hashing import MAXIMUM_LENGTH
 from app.auth.passwords.pool import HashingPool
 from app.database import Reader, Work
 from app.exceptions import InvalidCredentials
-from app.models import User
+from app.models import AuditKind, User
+from app.services import audit
 from app.services.sessions.issue import PASSWORD, Issued, IssuedCookie
 from app.services.sign_in.stages import Attempt, SignInContext, complete
-
-log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -68,11 +66,20 @@ async def _prove(work: Work, hashing: HashingPool, account: _Account | None, cre
     password = credentials.password if usable else ""
     matches = await hashing.verify(password, account.password_hash if account else None)
     if account is None or not matches or not usable or not account.is_active:
-        user_id = str(account.user_id) if account else None
-        log.warning("sign_in.failed", email=mask_email(credentials.email), user_id=user_id)
+        about = audit.About(target_id=account.user_id if account else None, subject=mask_email(credentials.email))
+        audit.refuse(work, AuditKind.SIGN_IN_FAILED, **about, cause=_cause(account, matches=matches))
         raise InvalidCredentials
     await _claim(work, hashing, account, password)
     return account
+
+
+def _cause(account: _Account | None, *, matches: bool) -> str:
+    """Return why somebody does not come in. Only who may read the audit log learns it."""
+    if account is None:
+        return "unknown_address"
+    if account.password_hash is None:
+        return "no_password"
+    return "wrong_password" if not matches else "user_disabled"
 
 
 async def _claim(work: Work, hashing: HashingPool, account: _Account, password: str) -> None:
@@ -92,5 +99,5 @@ async def _claim(work: Work, hashing: HashingPool, account: _Account, password: 
         statement = statement.execution_options(synchronize_session=False)
     current = (await work.db.execute(statement)).scalar_one_or_none()
     if current is None or (current not in {stored, fresh} and not await hashing.verify(password, current)):
-        log.warning("sign_in.overtaken", user_id=str(account.user_id))
+        audit.refuse(work, AuditKind.SIGN_IN_OVERTAKEN, target_id=account.user_id, cause=InvalidCredentials.code)
         raise InvalidCredentials

@@ -14,7 +14,8 @@ from app.auth.tokens import CookieToken
 from app.auth.transports import Transport
 from app.database import Work
 from app.exceptions import Refusal
-from app.models import EndCause, Session
+from app.models import AuditKind, EndCause, Session
+from app.services import audit
 from app.services.sessions.end import end_replaced_session
 from app.services.sessions.issue import Issued, IssuedCookie, begin_session
 
@@ -77,15 +78,17 @@ async def complete(work: Work, context: SignInContext, attempt: Attempt | Admiss
     A cookie session that the same browser had before ends: it is replaced, never taken over (OWASP ASVS 5.0, 7.2.4).
     Raises what a gate raises, and `InvalidCredentials` when the account has just been disabled.
     """
-    admission = attempt if isinstance(attempt, Admission) else await ask_gates(work, context.rules, attempt)
-    attempt = admission.attempt
-    begun = await begin_session(
-        work,
-        user_id=attempt.user_id,
-        methods=attempt.methods,
-        transport=context.transport,
-        authenticated_at=attempt.authenticated_at,
-    )
+    user_id = attempt.attempt.user_id if isinstance(attempt, Admission) else attempt.user_id
+    with audit.refusals(work, AuditKind.SIGN_IN_FAILED, target_id=user_id):
+        admission = attempt if isinstance(attempt, Admission) else await ask_gates(work, context.rules, attempt)
+        attempt = admission.attempt
+        begun = await begin_session(
+            work,
+            user_id=attempt.user_id,
+            methods=attempt.methods,
+            transport=context.transport,
+            authenticated_at=attempt.authenticated_at,
+        )
     if context.replaces:
         await end_replaced_session(work, cookie=context.replaces, cause=EndCause.SIGNED_IN_AGAIN)
     if begun.news:

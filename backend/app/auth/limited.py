@@ -1,0 +1,97 @@
+"""Names the limit of a route in its signature, and counts a try before the route does anything."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import structlog
+from fastapi import Request
+from fastapi.params import Depends as Dependency
+
+from app.auth.actor import CurrentUser
+from app.auth.credentials import find_device_cookie
+from app.auth.dependencies import FORM_TYPE, SignedIn, client_of, get_runtime
+from app.exceptions import LimitsUnavailable, RateLimited
+from app.limits.policy import LIMITS, Limit, Per
+from app.services.limits import find_trier, note_refusal
+
+log = structlog.get_logger()
+
+
+class LimitGuard:
+    """Counts a try. One that succeeds is given back, where the limit is for failures alone."""
+
+    errors = (RateLimited, LimitsUnavailable)
+    """What it raises, for the API document."""
+
+    def __init__(self, limit: Limit, *, account: str | None = None) -> None:
+        self.limit = limit
+        self._account = account
+
+    async def __call__(self, request: Request) -> AsyncIterator[None]:
+        """Raise `RateLimited` for one try too many."""
+        async with self._counted(request, None):
+            yield
+
+    @asynccontextmanager
+    async def _counted(self, request: Request, caller: CurrentUser | None) -> AsyncIterator[None]:
+        runtime, now = get_runtime(request), datetime.now(UTC)
+        if not runtime.limiter.enabled:
+            yield
+            return
+        client, typed = client_of(request), await _typed(request, self._account)
+        device = runtime.tokens.find_device(find_device_cookie(request))
+        trier = await find_trier(runtime.database.read, client=client, typed=typed, device=device, now=now)
+        try:
+            spent = await runtime.limiter.spend(
+                self.limit, replace(trier, caller=caller.id if caller else None), now=now
+            )
+        except RateLimited as no:
+            if no.is_news:
+                async with runtime.database.begin(client) as work:
+                    note_refusal(work, limit=self.limit, typed=typed, caller=caller)
+            else:
+                log.info("limit.reached_again", limit=self.limit.name)
+            raise
+        yield
+        await runtime.limiter.give_back(spent)
+
+
+class CallerLimitGuard(LimitGuard):
+    """The same for a limit on what one signed-in user tries, in whichever session."""
+
+    async def __call__(self, request: Request, user: SignedIn) -> AsyncIterator[None]:  # type: ignore[override]
+        """Raise `RateLimited` for one try too many."""
+        async with self._counted(request, user):
+            yield
+
+
+def Limited(limit: str | Limit, *, account: str | None = None) -> Dependency:  # noqa: N802  # Reads like `Public`.
+    """Return what a route that guesses or sends depends on, such as `Limited("sign-in", account="username")`.
+
+    `limit` is a name of `limits/policy.py`, or a limit of your own. `account` names the field of the body in which somebody
+    types whose account is meant. A `PlainForm` stands before it.
+    """
+    found = limit if isinstance(limit, Limit) else LIMITS[limit]
+    pers = {rule.per for rule in found.rules}
+    if (Per.ACCOUNT in pers) != (account is not None):
+        raise ValueError(
+            f"the limit {found.name} {'needs' if account is None else 'has no use for'} the field of an account"
+        )
+    guard = CallerLimitGuard(found, account=account) if Per.CALLER in pers else LimitGuard(found, account=account)
+    # "function" scope ends after the commit and before the answer: what could not be committed is not given back.
+    return Dependency(guard, scope="function")
+
+
+async def _typed(request: Request, field: str | None) -> str | None:
+    """Return what stands in a field of the body, as the route itself will read it, or None."""
+    if field is None:
+        return None
+    is_form = request.headers.get("content-type", "").lower().startswith(FORM_TYPE)
+    try:
+        content = await request.form() if is_form else await request.json()
+    except ValueError:
+        return None
+    value = content.get(field) if isinstance(content, Mapping) else None
+    return value if isinstance(value, str) else None

@@ -1,0 +1,93 @@
+"""Every limit once, by name. The figures are argued for in `docs/concepts/limits.md`."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+
+
+class Per(StrEnum):
+    """Whose tries are counted together."""
+
+    ACCOUNT = "account"
+    """The address that was typed, in its normal form, whether or not it has an account here."""
+    ADDRESS = "address"
+    """The client's address: IPv4 as it is, IPv6 by its /64."""
+    CALLER = "caller"
+    """The signed-in user, in whichever session."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """So many tries at once, and one more for each interval that has passed (GCRA)."""
+
+    burst: int
+    every: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Rates that all have to agree. Rules of one pool count together, whatever was tried."""
+
+    pool: str
+    per: Per
+    rates: tuple[Rate, ...]
+    failures_only: bool = False
+    """Whether a try that succeeds is given back. It gives back itself and nothing else: a success of one's own clears
+    no failure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """What a route names: every rule has to agree."""
+
+    name: str
+    rules: tuple[Rule, ...]
+
+
+_SECOND, _MINUTE = timedelta(seconds=1), timedelta(minutes=1)
+
+LADDER = (
+    Rate(5, 5 * _SECOND),
+    Rate(8, 15 * _SECOND),
+    Rate(12, _MINUTE),
+    Rate(20, 15 * _MINUTE),
+)
+"""Failures slow down: five are free, then each waits 5, 15, 60 seconds, and never more than a quarter of an hour."""
+
+_GUESSES_AT_ACCOUNT = Rule("guesses", Per.ACCOUNT, LADDER, failures_only=True)
+_GUESSES_BY_CALLER = Rule("guesses", Per.CALLER, LADDER, failures_only=True)
+_GUESSES_FROM_ADDRESS = Rule("guesses", Per.ADDRESS, (Rate(50, 6 * _SECOND), Rate(200, _MINUTE)), failures_only=True)
+
+SIGN_IN = Limit("sign-in", (_GUESSES_AT_ACCOUNT, _GUESSES_FROM_ADDRESS))
+MAILED_CODE = Limit("mailed-code", (_GUESSES_AT_ACCOUNT, _GUESSES_FROM_ADDRESS))
+"""Codes that somebody types. They share the tries of passwords, so that no way in is a way around another one's limit."""
+MAILED_LINK = Limit("mailed-link", (_GUESSES_FROM_ADDRESS,))
+"""Links hold 256 bits: nobody guesses one, but each look-up costs."""
+PASSWORD_AGAIN = Limit("password-again", (_GUESSES_BY_CALLER, _GUESSES_FROM_ADDRESS))
+REGISTER = Limit("register", (Rule("register", Per.ADDRESS, (Rate(30, 2 * _MINUTE),)),))
+SEND_MAIL = Limit(
+    "send-mail",
+    (
+        Rule("mail", Per.ACCOUNT, (Rate(3, 5 * _MINUTE),)),
+        Rule("mail", Per.ADDRESS, (Rate(20, _MINUTE),)),
+    ),
+)
+INVITE = Limit("invite", (Rule("invite", Per.CALLER, (Rate(100, _MINUTE),)),))
+PROVIDER = Limit("provider", (Rule("provider", Per.ADDRESS, (Rate(60, 2 * _SECOND),)),))
+SET_UP = Limit("set-up", (Rule("set-up", Per.ADDRESS, (Rate(10, _MINUTE),)),))
+
+LIMITS = {
+    limit.name: limit
+    for limit in (
+        SIGN_IN,
+        MAILED_CODE,
+        MAILED_LINK,
+        PASSWORD_AGAIN,
+        REGISTER,
+        SEND_MAIL,
+        INVITE,
+        PROVIDER,
+        SET_UP,
+    )
+}
+"""By the name that a route gives: `dependencies=[Public, Limited("sign-in", account="username")]`."""

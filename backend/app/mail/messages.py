@@ -1,0 +1,176 @@
+"""Every mail that this server sends, as a type: what it needs to know, and nothing that a template could forget."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import ClassVar
+from uuid import UUID
+
+from app.mail.links import Link
+from app.models import User
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """Whom a mail goes to."""
+
+    address: str
+    """Where it goes: the stored address of an account, never what somebody has just typed to find one."""
+    locale: str | None = None
+    user_id: UUID | None = None
+    name: str | None = None
+
+    @classmethod
+    def of(cls, user: User) -> "Recipient":
+        """Return an account's user at the stored address."""
+        return cls(address=user.email, locale=user.locale, user_id=user.id, name=user.full_name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Message:
+    """The parent of every mail. Texts of people are made harmless by the renderer, whatever their field."""
+
+    kind: ClassVar[str]
+    """What its templates are called."""
+    is_notice: ClassVar[bool] = False
+    """Whether it tells of something that has been done to an account. No stranger causes one, and no cap holds one back:
+    else a thief would first fill the cap."""
+    greets: ClassVar[bool] = False
+    """Whether it calls its recipient by name. Not where a stranger may have typed both name and address."""
+    to: Recipient
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expiring(Message):
+    """A mail that is worth nothing after a while: it is not sent any more then."""
+
+    valid_for: timedelta
+    """Whole minutes, hours or days: how long its link and code count from now on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerifyAddress(Expiring):
+    """Prove the address of a new account. It greets nobody: a stranger may have typed address and name."""
+
+    kind: ClassVar[str] = "verify_address"
+    link: Link
+    code: str = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlreadyRegistered(Message):
+    """Somebody wanted to register an address that has an account. The page said the same as to everybody."""
+
+    kind: ClassVar[str] = "already_registered"
+    greets: ClassVar[bool] = True
+    sign_in: Link
+    reset: Link
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResetPassword(Expiring):
+    """Choose a new password."""
+
+    kind: ClassVar[str] = "reset_password"
+    greets: ClassVar[bool] = True
+    link: Link
+    code: str = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConfirmNewAddress(Expiring):
+    """Prove the address that an account is to have from now on. It goes there."""
+
+    kind: ClassVar[str] = "confirm_new_address"
+    link: Link
+    code: str = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AddressChangeNotice(Expiring):
+    """The address of an account is to change. It goes to the old one, and can stop that."""
+
+    kind: ClassVar[str] = "address_change_notice"
+    greets: ClassVar[bool] = True
+    is_notice: ClassVar[bool] = True
+    new_address: str
+    """Masked: `a***@example.com`."""
+    veto: Link
+
+
+@dataclass(frozen=True, kw_only=True)
+class SignInCode(Expiring):
+    """Sign in with a code, or by a link in the browser that asked for it."""
+
+    kind: ClassVar[str] = "sign_in_code"
+    code: str = field(repr=False)
+    link: Link | None
+    device: str | None
+    """What the browser that asked says it is: `Firefox on Linux`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Invitation(Expiring):
+    """Come and make an account."""
+
+    kind: ClassVar[str] = "invitation"
+    inviter: str | None
+    link: Link
+
+
+class NoticeEvent(StrEnum):
+    """What a security notice tells of."""
+
+    NEW_DEVICE = "new_device"
+    PASSWORD_CHANGED = "password_changed"
+    ADDRESS_CHANGED = "address_changed"
+    FACTOR_ADDED = "factor_added"
+    FACTOR_REMOVED = "factor_removed"
+    IDENTITY_LINKED = "identity_linked"
+    IDENTITY_UNLINKED = "identity_unlinked"
+    SESSION_STOLEN = "session_stolen"
+    """A refresh token was used twice: somebody has a copy."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SecurityNotice(Expiring):
+    """Something about the account has changed. "This wasn't me" undoes it for as long as the link counts."""
+
+    kind: ClassVar[str] = "security_notice"
+    greets: ClassVar[bool] = True
+    is_notice: ClassVar[bool] = True
+    event: NoticeEvent
+    at: datetime
+    device: str | None
+    client_address: str | None
+    what: str | None = None
+    """What the event leaves open: the provider, the factor, the masked address."""
+    undo: Link | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TestMail(Message):
+    """What `ostiary mail test` sends."""
+
+    __test__: ClassVar[bool] = False
+    kind: ClassVar[str] = "test_mail"
+    is_notice: ClassVar[bool] = True
+
+
+KINDS: dict[str, type[Message]] = {
+    message.kind: message
+    for message in (
+        VerifyAddress,
+        AlreadyRegistered,
+        ResetPassword,
+        ConfirmNewAddress,
+        AddressChangeNotice,
+        SignInCode,
+        Invitation,
+        SecurityNotice,
+        TestMail,
+    )
+}
+"""Every mail by its kind."""
+CAPPED = frozenset(kind for kind, message in KINDS.items() if not message.is_notice)
+"""The kinds that strangers can cause."""

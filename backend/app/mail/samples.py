@@ -1,0 +1,91 @@
+"""One example of every mail: for previews, and to try templates before anybody waits for what they make."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+from jinja2 import TemplateError
+
+from app.config import ConfigurationError, Settings
+from app.mail.links import page_link
+from app.mail.locales import known_locales
+from app.mail.messages import (
+    AddressChangeNotice,
+    AlreadyRegistered,
+    ConfirmNewAddress,
+    Invitation,
+    Message,
+    NoticeEvent,
+    Recipient,
+    ResetPassword,
+    SecurityNotice,
+    SignInCode,
+    TestMail,
+    VerifyAddress,
+)
+from app.mail.rendering import render
+
+_CODE = "48151623"
+_TOKEN = "sample-of-a-token"
+_DEVICE = "Firefox on Linux"
+_NAME = "Ada Lovelace"
+
+
+def samples(settings: Settings, locale: str | None = None) -> Iterator[Message]:
+    """Yield an example of every mail, in one language: of each kind at least one, and one of each event."""
+    to = Recipient(address="ada@example.com", locale=locale, name=_NAME)
+    link = page_link(settings, "/mail/sample", token=_TOKEN)
+    day, minutes, veto = timedelta(hours=24), timedelta(minutes=10), timedelta(hours=72)
+    yield VerifyAddress(to=to, link=link, code=_CODE, valid_for=day)
+    yield AlreadyRegistered(to=to, sign_in=page_link(settings, "/sign-in"), reset=page_link(settings, "/mail/forgot"))
+    yield ResetPassword(to=to, link=link, code=_CODE, valid_for=timedelta(hours=1))
+    yield ConfirmNewAddress(to=to, link=link, code=_CODE, valid_for=day)
+    yield AddressChangeNotice(to=to, new_address="l***@example.org", veto=link, valid_for=veto)
+    yield SignInCode(to=to, link=link, code=_CODE, device=_DEVICE, valid_for=minutes)
+    yield SignInCode(to=to, link=None, code=_CODE, device=None, valid_for=minutes)
+    yield Invitation(to=to, inviter="Charles Babbage", link=link, valid_for=timedelta(days=7))
+    yield Invitation(to=to, inviter=None, link=link, valid_for=timedelta(days=7))
+    yield from (_notice(to, settings, event) for event in NoticeEvent)
+    yield TestMail(to=to)
+
+
+def find_sample(settings: Settings, kind: str, locale: str | None = None) -> Message | None:
+    """Return an example of a kind of mail, or of the event of a security notice: `reset_password`, `factor_added`."""
+    named = {getattr(sample, "event", sample.kind): sample for sample in reversed([*samples(settings, locale)])}
+    return named.get("new_device" if kind == SecurityNotice.kind else kind)
+
+
+def sample_names(settings: Settings) -> list[str]:
+    """Return what `find_sample` knows, in the order of the types."""
+    return list(dict.fromkeys(str(getattr(sample, "event", sample.kind)) for sample in samples(settings)))
+
+
+def check_templates(settings: Settings) -> None:
+    """Try every template in every language. Raises `ConfigurationError` that names each mail that cannot be written."""
+    findings = []
+    for locale in known_locales(settings):
+        for sample in samples(settings, locale):
+            try:
+                render(settings, sample)
+            except (TemplateError, ValueError, TypeError, AttributeError, ArithmeticError, LookupError) as error:
+                findings.append(
+                    f"MAIL_TEMPLATES: {locale}/{sample.kind} cannot be used: {type(error).__name__}: {error}"
+                )
+    if settings.DEFAULT_LOCALE not in known_locales(settings):
+        findings.append(
+            f"DEFAULT_LOCALE: there are no templates in it. There are: {', '.join(known_locales(settings))}"
+        )
+    if findings:
+        raise ConfigurationError(list(dict.fromkeys(findings)))
+
+
+def _notice(to: Recipient, settings: Settings, event: NoticeEvent) -> SecurityNotice:
+    return SecurityNotice(
+        to=to,
+        event=event,
+        at=datetime(2026, 11, 23, 6, 30, tzinfo=UTC),
+        device=_DEVICE,
+        client_address="203.0.113.7",
+        what="Google" if event.value.startswith("identity") else None,
+        undo=None if event is NoticeEvent.SESSION_STOLEN else page_link(settings, "/mail/undo", token=_TOKEN),
+        valid_for=timedelta(hours=72),
+    )

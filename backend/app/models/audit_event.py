@@ -1,0 +1,96 @@
+"""What was done, or refused, that somebody may have to account for."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from sqlalchemy import JSON, Index, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.auth.identifiers import new_id
+from app.database import Base
+
+
+class AuditKind(StrEnum):
+    """What happened, as `subject.past_verb`. The values are stable, and the same that the log uses."""
+
+    SIGN_IN_FAILED = "sign_in.failed"
+    SIGN_IN_OVERTAKEN = "sign_in.overtaken"
+    SESSION_CREATED = "session.created"
+    SESSION_REAUTHENTICATED = "session.reauthenticated"
+    SESSION_REFRESH_REFUSED = "session.refresh_refused"
+    SESSION_ENDED = "session.ended"
+    SESSION_END_REFUSED = "session.end_refused"
+    USER_REGISTERED = "user.registered"
+    USER_REGISTRATION_REFUSED = "user.registration_refused"
+    USER_PROFILE_CHANGED = "user.profile_changed"
+    USER_PASSWORD_CHANGED = "user.password_changed"
+    USER_PASSWORD_REFUSED = "user.password_refused"
+    USER_DELETED = "user.deleted"
+    USER_DELETION_REFUSED = "user.deletion_refused"
+    USER_CHANGED = "user.changed"
+    USER_CHANGE_REFUSED = "user.change_refused"
+    USER_PROMOTED = "user.promoted"
+    SETUP_REFUSED = "setup.refused"
+    PERMISSION_DENIED = "permission.denied"
+    FEDERATION_SIGNED_IN = "federation.signed_in"
+    FEDERATION_LINKED = "federation.linked"
+    FEDERATION_UNLINKED = "federation.unlinked"
+    FEDERATION_REFUSED = "federation.refused"
+    FEDERATION_ADDRESS_PROVED = "federation.address_proved"
+    FEDERATION_ACCOUNT_GAVE_WAY = "federation.unproved_account_gave_way"
+    PROVIDER_TOKENS_KEPT = "provider_tokens.kept"
+    """The user has agreed that we do something at the provider; `scopes` says what."""
+    PROVIDER_TOKENS_WITHDRAWN = "provider_tokens.withdrawn"
+    SIGNING_KEY_ADDED = "signing_key.added"
+    SIGNING_KEY_SEALED_ANEW = "signing_key.sealed_anew"
+    SIGNING_KEY_RETIRED = "signing_key.retired"
+    LIMIT_REACHED = "limit.reached"
+    """Somebody tries too often. Told once a minute of each bucket in each worker; the cause names the limit."""
+    MAIL_HELD_BACK = "mail.held_back"
+    """Too many to one address within an hour, or no address that mail could be sent to."""
+    AUDIT_EXPORTED = "audit.exported"
+
+
+class Outcome(StrEnum):
+    """What became of it."""
+
+    SUCCESS = "success"
+    REFUSED = "refused"
+    """We said no."""
+    FAILURE = "failure"
+    """Nobody said no: somebody else's server, or ours, could not."""
+
+
+class AuditEvent(Base):
+    """One line of the audit log. It points at nothing by a foreign key: a trace outlives the account."""
+
+    __tablename__ = "audit_events"
+    __table_args__ = (
+        Index("ix_audit_events_target_id_id", "target_id", "id"),
+        Index("ix_audit_events_actor_id_id", "actor_id", "id"),
+        Index("ix_audit_events_kind_id", "kind", "id"),
+        Index("ix_audit_events_client_address_id", "client_address", "id"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    """Holds the time as well, so that the primary key alone finds and deletes what is of a certain age."""
+    at: Mapped[datetime]
+    """The time of `id`."""
+    kind: Mapped[str] = mapped_column(String(60))
+    outcome: Mapped[str] = mapped_column(String(10))
+    cause: Mapped[str | None] = mapped_column(String(100))
+    """Why, as a stable word of ours: the code of a refusal, the cause of an end, a rule."""
+    actor_id: Mapped[UUID | None]
+    """The account that did it. None: nobody who was signed in."""
+    subject: Mapped[str | None] = mapped_column(String(254))
+    """What somebody called themselves of whom no account is known: a masked address."""
+    target_id: Mapped[UUID | None]
+    """The account that it was done to, or aimed at."""
+    session_id: Mapped[UUID | None]
+    client_address: Mapped[str | None] = mapped_column(String(45))
+    user_agent: Mapped[str | None] = mapped_column(String(400))
+    request_id: Mapped[str] = mapped_column(String(64))
+    detail: Mapped[Mapping[str, object] | None] = mapped_column(JSON(none_as_null=True))
+    """What the kind leaves open: a few short texts and numbers, never a secret."""

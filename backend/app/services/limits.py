@@ -1,0 +1,47 @@
+"""Whose try it is, and what is told of tries that are refused."""
+
+from datetime import datetime
+
+from sqlalchemy import select
+
+from app.auth.actor import CurrentUser
+from app.auth.emails import EmailInvalid, mask_email, parse_email
+from app.auth.tokens import DEVICE_LIFETIME, DeviceToken
+from app.database import Client, Reader, Work
+from app.limits.limiter import Trier
+from app.limits.policy import Limit
+from app.models import AuditKind, User
+from app.services import audit
+
+
+async def find_trier(
+    read: Reader, *, client: Client, typed: str | None, device: DeviceToken | None, now: datetime
+) -> Trier:
+    """Return who tries to get at the account of an address that was typed, known here or not: it makes no difference.
+
+    What is no address is no account: then the client's address alone counts. A device on which the owner of that very
+    account has signed in before is told apart from everybody else's. The look-up for it happens only for a genuine
+    device cookie, whose holder has been that user.
+    """
+    try:
+        account = parse_email(typed or "").normal
+    except EmailInvalid:
+        return Trier(address=client.address)
+    if device is None or device.signed_in_at + DEVICE_LIFETIME < now:
+        return Trier(address=client.address, account=account)
+    owner = await read.first(select(User.email_normal).where(User.id == device.user_id))
+    is_own = owner is not None and owner.email_normal == account
+    return Trier(address=client.address, account=account, device=device.device_id if is_own else None)
+
+
+def note_refusal(work: Work, *, limit: Limit, typed: str | None, caller: CurrentUser | None) -> None:
+    """Tell the audit log that a limit has been reached."""
+    audit.refuse(
+        work,
+        AuditKind.LIMIT_REACHED,
+        cause=limit.name,
+        actor_id=caller.id if caller else None,
+        target_id=caller.id if caller else None,
+        session_id=caller.session_id if caller else None,
+        subject=mask_email(typed) if typed else None,
+    )

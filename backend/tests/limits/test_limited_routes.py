@@ -1,0 +1,121 @@
+"""Which routes are limited by what, written down once more by hand: a change here is a security review."""
+
+import pytest
+from fastapi import APIRouter, FastAPI
+
+from app.auth.dependencies import Public
+from app.auth.limited import Limited
+from app.limits.policy import LIMITS, Limit, Per
+from app.main import create_app
+from app.openapi import install_openapi
+from app.routes import route_map
+from tests.conftest import settings_for
+
+LIMITED = {
+    ("GET", "/api/v1/auth/{provider}/callback"): "provider",
+    ("GET", "/api/v1/auth/{provider}/login"): "provider",
+    ("POST", "/api/v1/auth/exchange"): "provider",
+    ("POST", "/api/v1/auth/login"): "sign-in",
+    ("POST", "/api/v1/auth/me/delete"): "password-again",
+    ("POST", "/api/v1/auth/me/password"): "password-again",
+    ("POST", "/api/v1/auth/reauthenticate"): "password-again",
+    ("POST", "/api/v1/auth/register"): "register",
+    ("POST", "/api/v1/auth/{provider}/code"): "provider",
+    ("POST", "/api/v1/auth/{provider}/id-token"): "provider",
+    ("POST", "/api/v1/auth/{provider}/link"): "provider",
+    ("POST", "/api/v1/auth/{provider}/nonce"): "provider",
+    ("POST", "/api/v1/auth/{provider}/start"): "provider",
+    ("POST", "/setup"): "set-up",
+}
+"""What guesses, what sends, and what has others asked."""
+UNLIMITED = {
+    (
+        "POST",
+        "/api/v1/auth/refresh",
+    ): "a refresh token holds 256 bits and a MAC, which is checked before anything is asked",
+}
+"""Public routes that change something and name no limit, each with the reason."""
+
+
+@pytest.fixture(scope="module")
+def application() -> FastAPI:
+    settings = settings_for("sqlite:///nothing.db", GOOGLE_CLIENT_ID="real", GOOGLE_CLIENT_SECRET="real")
+    return create_app(settings)
+
+
+def test_these_routes_are_limited_by_these_names(application: FastAPI) -> None:
+    """S36, V2.4.1, V6.3.1, 3.7-07."""
+    named = {(e.methods, e.path): ", ".join(e.limits) for e in route_map(application) if e.limits}
+    assert {route: named.get(route) for route in LIMITED} == LIMITED
+
+
+def test_whatever_everybody_may_send_something_to_names_a_limit_or_a_reason(application: FastAPI) -> None:
+    """S36, V2.4.1: a new public route that guesses or sends cannot be forgotten."""
+    bare = [
+        (entry.methods, entry.path)
+        for entry in route_map(application)
+        if not entry.limits and entry.guard == "public" and not set(entry.methods.split(",")) <= {"GET", "HEAD"}
+    ]
+    assert [route for route in bare if route not in UNLIMITED] == []
+
+
+def test_whatever_takes_a_password_or_a_code_names_a_limit(application: FastAPI) -> None:
+    """3.7-07: found by what the API document says that a route takes."""
+    document = application.openapi()
+    guessed = {"password", "current_password", "code"}
+    limits = {(e.methods.lower(), e.path): e.limits for e in route_map(application)}
+    taking = []
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            for content in operation.get("requestBody", {}).get("content", {}).values():
+                name = content["schema"]["$ref"].rpartition("/")[2]
+                if guessed & set(document["components"]["schemas"][name]["properties"]):
+                    taking.append((method, path))
+    assert len(taking) >= 6
+    assert [route for route in taking if not limits[route]] == []
+
+
+@pytest.mark.parametrize(("method", "path"), LIMITED, ids=lambda value: value)
+def test_a_limited_route_documents_that_it_may_say_wait(application: FastAPI, method: str, path: str) -> None:
+    """PD-01."""
+    if not path.startswith("/api"):
+        return
+    responses = application.openapi()["paths"][path][method.lower()]["responses"]
+    assert "RATE_LIMITED" in str(responses["429"])
+    assert "LIMITS_UNAVAILABLE" in str(responses["503"])
+
+
+def test_a_product_can_limit_its_own_routes() -> None:
+    """3.7-03: by a limit of its own, or by one of ours."""
+    router = APIRouter()
+    coupon = Limit("coupon", LIMITS["register"].rules)
+
+    @router.post("/coupons", dependencies=[Public, Limited(coupon)])
+    async def redeem() -> None:
+        """Redeem a coupon."""
+
+    app = FastAPI()
+    app.include_router(router)
+    install_openapi(app)
+    [entry] = [entry for entry in route_map(app) if entry.path == "/coupons"]
+    assert entry.limits == ("coupon",)
+    assert "429" in app.openapi()["paths"]["/coupons"]["post"]["responses"]
+
+
+@pytest.mark.parametrize(("name", "account"), [("sign-in", None), ("register", "email"), ("send-mail", None)])
+def test_a_limit_on_accounts_needs_to_know_where_the_account_is_typed(name: str, account: str | None) -> None:
+    """A forgotten field would count nothing, without a word."""
+    with pytest.raises(ValueError, match=name):
+        Limited(name, account=account)
+
+
+def test_an_unknown_name_is_refused_when_the_route_is_written() -> None:
+    with pytest.raises(KeyError):
+        Limited("no such limit")
+
+
+def test_every_limit_on_an_account_also_counts_what_one_address_tries() -> None:
+    """3.7-10: whoever tries one password at many accounts meets a limit as well."""
+    for limit in LIMITS.values():
+        pers = {rule.per for rule in limit.rules}
+        assert Per.ACCOUNT not in pers or Per.ADDRESS in pers
