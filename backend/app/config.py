@@ -17,7 +17,14 @@ from pydantic_settings import (
 )
 
 from app import limit_settings, mail_settings, network_settings
-from app.plausibility import base_url, database_url_problem, host_of, least_argon2_memory_kib, secret_problem
+from app.plausibility import (
+    base_url,
+    comma_separated,
+    database_url_problem,
+    host_of,
+    least_argon2_memory_kib,
+    secret_problem,
+)
 from app.provider_settings import LOOPBACK_HOSTS, GoogleIssuer, GoogleSecret, NeedsGoogle, OidcProviders
 from app.secret_files import SecretFileSource, unreadable_files
 
@@ -255,7 +262,7 @@ class Settings(BaseSettings):
     @field_validator("SECRET_KEY_PREVIOUS")
     @classmethod
     def _check_former_secrets(cls, value: SecretStr) -> SecretStr:
-        for number, secret in enumerate(_comma_separated(value), start=1):
+        for number, secret in enumerate(comma_separated(value.get_secret_value()), start=1):
             problem = secret_problem(secret)
             if problem:
                 raise ValueError(f"entry {number} {problem}. List former values of SECRET_KEY, separated by commas")
@@ -312,7 +319,10 @@ class Settings(BaseSettings):
     def secrets(self) -> list[str]:
         """Every server secret: first the one that counts now, then the former ones."""
         present = self.SECRET_KEY.get_secret_value()
-        return [present, *(secret for secret in _comma_separated(self.SECRET_KEY_PREVIOUS) if secret != present)]
+        return [
+            present,
+            *(secret for secret in comma_separated(self.SECRET_KEY_PREVIOUS.get_secret_value()) if secret != present),
+        ]
 
     @property
     def signing_key_lifetime(self) -> timedelta | None:
@@ -380,10 +390,6 @@ class Settings(BaseSettings):
         if unreadable:
             raise ConfigurationError(list(unreadable.values()))
         return settings
-
-
-def _comma_separated(secrets: SecretStr) -> list[str]:
-    return [part.strip() for part in secrets.get_secret_value().split(",") if part.strip()]
 
 
 def _is_local(url: str) -> bool:

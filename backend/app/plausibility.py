@@ -62,6 +62,11 @@ def database_url_problem(text: str) -> str | None:
     return "has options that the driver does not take; only sslmode is" if unknown else None
 
 
+def comma_separated(text: str) -> list[str]:
+    """Return the entries of a list that is written `a, b, c`."""
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
 def least_argon2_memory_kib(iterations: int) -> int:
     """OWASP's password storage sheet: equal strength from 46 MiB with one pass to 7 MiB with five."""
     return {1: 47104, 2: 19456, 3: 12288, 4: 9216}.get(iterations, 7168)

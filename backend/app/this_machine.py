@@ -3,7 +3,9 @@
 Development serves pages that let anybody be anybody, or read everybody's mail. They are for loopback alone.
 """
 
+import re
 from ipaddress import ip_address
+from urllib.parse import urlsplit
 
 from fastapi import Request
 
@@ -11,8 +13,11 @@ from app.config import LOCAL_HOSTS, Settings
 from app.exceptions import NotFoundError
 from app.plausibility import host_of
 
-_OF_PROXIES = {"forwarded", "via", "x-real-ip", "cf-connecting-ip", "true-client-ip"}
-"""Headers that proxies add, beside X-Forwarded-*."""
+_OF_PROXIES = re.compile(
+    r"forwarded|via|x-(forwarded|original|envoy|arr|cluster)-.*|x-real-ip|(.*-)?client-?ip|.*-connecting-ip",
+    re.IGNORECASE,
+)
+"""Headers that proxies add."""
 
 
 def is_on_this_machine_only(settings: Settings) -> bool:
@@ -29,8 +34,12 @@ def is_loopback(host: str) -> bool:
 
 
 async def check_on_this_machine(request: Request) -> None:
-    """Raise `NotFoundError` for who is not on this machine, or comes through a proxy, whose own address tells nothing."""
-    names = {name.lower() for name in request.headers}
-    through_proxy = any(name in _OF_PROXIES or name.startswith("x-forwarded-") for name in names)
-    if through_proxy or request.client is None or not is_loopback(request.client.host):
+    """Raise `NotFoundError` for who is not on this machine, or calls it by another name than PUBLIC_URL's.
+
+    So for who comes through a proxy, whose own address tells nothing, unless it leaves no trace at all.
+    """
+    own = urlsplit(request.app.state.runtime.settings.PUBLIC_URL).netloc
+    through_proxy = any(_OF_PROXIES.fullmatch(name) for name in request.headers)
+    here = request.client is not None and is_loopback(request.client.host)
+    if through_proxy or not here or request.headers.get("host") != own:
         raise NotFoundError("Page")

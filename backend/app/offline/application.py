@@ -18,6 +18,7 @@ from app.offline.key_pairs import KeyPairs
 from app.offline.one_tap import OneTap
 from app.offline.provider import OfflineProvider
 from app.offline.rendering import STYLE_SHEET, style_sheet
+from app.this_machine import check_on_this_machine
 
 _MOST_BODY_BYTES = 65536
 
@@ -31,7 +32,7 @@ def offline_router(settings: Settings) -> APIRouter:
     provider = OfflineProvider(
         issuer=issuer_of(settings), clients=development_clients(settings), name="Google", faults=None, keys=None
     )
-    return _router(provider, prefix=PREFIX, guards=[Depends(_guard(settings))])
+    return _router(provider, prefix=PREFIX, guards=[Depends(check_on_this_machine)])
 
 
 def create_offline_provider(

@@ -130,7 +130,7 @@ def test_a_link_that_does_not_lead_here_is_no_mail(url: str) -> None:
         render(SETTINGS, type(message)(**{**values, "link": Link(url)}))
 
 
-@pytest.mark.parametrize("code", ["", "12 34", "<b>1</b>", "12345678\n", "１２３４"])
+@pytest.mark.parametrize("code", ["", "12 34", "<b>1</b>", "12345678\n", "\uff11\uff12"])
 def test_a_code_that_is_none_is_no_mail(code: str) -> None:
     message = sample("sign_in_code")
     values = {item.name: getattr(message, item.name) for item in fields(message)}
@@ -225,12 +225,12 @@ BROKEN = {
 def test_a_template_that_cannot_be_used_is_found_at_the_start(tmp_path: Path, name: str) -> None:
     """V13.4.2: and not by whoever waits for a code."""
     settings = own_templates(tmp_path, **BROKEN[name])
-    with pytest.raises(ConfigurationError, match="MAIL_TEMPLATES: (en|fr)/"):
+    with pytest.raises(ConfigurationError, match=r"MAIL_TEMPLATES: (en|fr)/"):
         create_app(settings)
 
 
 def test_a_default_language_without_templates_is_found_at_the_start() -> None:
-    with pytest.raises(ConfigurationError, match="DEFAULT_LOCALE: there are no templates in it. There are: de, en"):
+    with pytest.raises(ConfigurationError, match="DEFAULT_LOCALE: there are no templates in it"):
         create_app(settings_for("sqlite:///nothing.db", DEFAULT_LOCALE="tlh"))
 
 
