@@ -19,13 +19,12 @@ class UnexpectedAnswer(Exception):
 
 def get(path: str, *, token: str | None = None) -> bytes:
     """Return a request without a body."""
-    authorization = f"Authorization: Bearer {token}\r\n" if token else ""
-    return f"GET {path} HTTP/1.1\r\nHost: {HOST}\r\n{authorization}\r\n".encode()
+    return f"GET {path} HTTP/1.1\r\nHost: {HOST}\r\n{_authorization(token)}\r\n".encode()
 
 
-def post_json(path: str, values: dict[str, str]) -> bytes:
+def post_json(path: str, values: dict[str, str], *, token: str | None = None) -> bytes:
     """Return a request whose body is JSON."""
-    return _post(path, "application/json", json.dumps(values))
+    return _post(path, "application/json", json.dumps(values), token)
 
 
 def post_form(path: str, form: str) -> bytes:
@@ -38,10 +37,14 @@ def login_form(email: str, password: str) -> str:
     return urlencode({"username": email, "password": password})
 
 
-def _post(path: str, media_type: str, body: str) -> bytes:
+def _post(path: str, media_type: str, body: str, token: str | None = None) -> bytes:
     length = len(body.encode())
-    head = f"POST {path} HTTP/1.1\r\nHost: {HOST}\r\nContent-Type: {media_type}\r\nContent-Length: {length}\r\n\r\n"
-    return (head + body).encode()
+    head = f"POST {path} HTTP/1.1\r\nHost: {HOST}\r\n{_authorization(token)}"
+    return f"{head}Content-Type: {media_type}\r\nContent-Length: {length}\r\n\r\n{body}".encode()
+
+
+def _authorization(token: str | None) -> str:
+    return f"Authorization: Bearer {token}\r\n" if token else ""
 
 
 class Connection:

@@ -16,15 +16,8 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from app import limit_settings, mail_settings, network_settings
-from app.plausibility import (
-    base_url,
-    comma_separated,
-    database_url_problem,
-    host_of,
-    least_argon2_memory_kib,
-    secret_problem,
-)
+from app import limit_settings, mail_settings, network_settings, secret_settings, sign_up_settings
+from app.plausibility import base_url, comma_separated, database_url_problem, host_of, least_argon2_memory_kib
 from app.provider_settings import LOOPBACK_HOSTS, GoogleIssuer, GoogleSecret, NeedsGoogle, OidcProviders
 from app.secret_files import SecretFileSource, unreadable_files
 
@@ -89,15 +82,8 @@ class Settings(BaseSettings):
     DATABASE_TIMEOUT_SECONDS: float = Field(
         5.0, ge=0.1, le=60, description="How long one statement, or the wait for a connection, may take."
     )
-    SECRET_KEY: SecretStr = Field(
-        description="The server secret: every key is derived from it. At least 32 random bytes: `openssl rand -base64 48`."
-    )
-    SECRET_KEY_PREVIOUS: SecretStr = Field(
-        SecretStr(""),
-        description="Former server secrets, separated by commas: what was made under them still counts. "
-        "Keep one for SESSION_MAX_DAYS; whose cookie or token was made under one that is gone signs in again. Never put one "
-        "here that has leaked.",
-    )
+    SECRET_KEY: secret_settings.ServerSecret
+    SECRET_KEY_PREVIOUS: secret_settings.FormerSecrets = SecretStr("")
     ALGORITHM: Literal["ES256", "EdDSA", "RS256", "HS256"] = Field(
         "ES256",
         description="How access tokens are signed. With `HS256` only this service can check them; with the others anybody "
@@ -172,6 +158,10 @@ class Settings(BaseSettings):
     MAIL_TEMPLATES: mail_settings.MailTemplates = ""
     MAIL_PER_ADDRESS_PER_HOUR: mail_settings.MailPerAddressPerHour = 10
     DEFAULT_LOCALE: mail_settings.DefaultLocale = "en"
+    MAIL_SIGN_IN: mail_settings.MailSignIn = "on"
+    EMAIL_VERIFICATION: sign_up_settings.EmailVerification = ""
+    SIGN_UP: sign_up_settings.SignUp = "open"
+    SIGN_UP_DOMAINS: sign_up_settings.SignUpDomains = []
     FRONTEND_URL: str = Field(
         "",
         description="Your front end; its origin may call this API. Development: `http://localhost:3000` when empty.",
@@ -215,7 +205,13 @@ class Settings(BaseSettings):
         return init_settings, env_settings, SecretFileSource(settings_cls), dotenv_settings
 
     @field_validator(
-        "ALLOWED_ORIGINS", "ALLOWED_HOSTS", "TRUSTED_PROXIES", "EXTENSIONS", "GOOGLE_OTHER_CLIENT_IDS", mode="before"
+        "ALLOWED_ORIGINS",
+        "ALLOWED_HOSTS",
+        "TRUSTED_PROXIES",
+        "EXTENSIONS",
+        "GOOGLE_OTHER_CLIENT_IDS",
+        "SIGN_UP_DOMAINS",
+        mode="before",
     )
     @classmethod
     def _split(cls, value: object) -> object:
@@ -249,23 +245,6 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"{problem}. Use sqlite:///file.db or postgresql://user:password@host/name?sslmode=require"
             )
-        return value
-
-    @field_validator("SECRET_KEY")
-    @classmethod
-    def _check_secret(cls, value: SecretStr) -> SecretStr:
-        problem = secret_problem(value.get_secret_value())
-        if problem:
-            raise ValueError(f"{problem}. Make one with: openssl rand -base64 48")
-        return value
-
-    @field_validator("SECRET_KEY_PREVIOUS")
-    @classmethod
-    def _check_former_secrets(cls, value: SecretStr) -> SecretStr:
-        for number, secret in enumerate(comma_separated(value.get_secret_value()), start=1):
-            problem = secret_problem(secret)
-            if problem:
-                raise ValueError(f"entry {number} {problem}. List former values of SECRET_KEY, separated by commas")
         return value
 
     @field_validator("SESSION_MAX_DAYS")
@@ -319,10 +298,8 @@ class Settings(BaseSettings):
     def secrets(self) -> list[str]:
         """Every server secret: first the one that counts now, then the former ones."""
         present = self.SECRET_KEY.get_secret_value()
-        return [
-            present,
-            *(secret for secret in comma_separated(self.SECRET_KEY_PREVIOUS.get_secret_value()) if secret != present),
-        ]
+        former = comma_separated(self.SECRET_KEY_PREVIOUS.get_secret_value())
+        return [present, *(secret for secret in former if secret != present)]
 
     @property
     def signing_key_lifetime(self) -> timedelta | None:

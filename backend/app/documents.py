@@ -32,6 +32,7 @@ _SETTING_GROUPS = {
     "PASSWORD_MIN_LENGTH": "Passwords",
     "LIMITS_ENABLED": "Limits",
     "GOOGLE_CLIENT_ID": "Sign-in through providers",
+    "SMTP_HOST": "Mail",
     "FRONTEND_URL": "Browsers and requests",
     "DOCS_ENABLED": "What is served",
     "LOG_LEVEL": "Logs",
@@ -47,9 +48,11 @@ def write_documents(folder: Path) -> None:
         SECRET_KEY=secrets.token_urlsafe(48),
         EXTENSIONS=[],
         DOCS_ENABLED=True,
-        # Otherwise this server plays Google, at paths that no installation has.
+        # Otherwise this server plays Google, and shows its mail, at paths that no installation has.
         GOOGLE_CLIENT_ID="google",
         GOOGLE_CLIENT_SECRET=secrets.token_urlsafe(16),
+        SMTP_HOST="smtp.example.com",
+        MAIL_FROM="accounts@example.com",
     )
     (folder / "errors.md").write_text(errors_document(), encoding="utf-8")
     (folder / "settings.md").write_text(settings_document(), encoding="utf-8")

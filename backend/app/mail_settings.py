@@ -117,6 +117,10 @@ MailPerAddressPerHour = Annotated[
         description="Mails that strangers can cause to one address within an hour. Security notices come on top.",
     ),
 ]
+MailSignIn = Annotated[
+    Literal["on", "off"],
+    Field(description="Whether people can sign in with a code, or by a link, that is mailed to them."),
+]
 DefaultLocale = Annotated[
     str,
     Field(pattern=_LOCALE, description="The language of mail to whom no language is known of: `en`, `de`, or yours."),

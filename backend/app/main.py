@@ -25,24 +25,45 @@ from app.middleware.strict_json import StrictJson
 from app.migrations import revisions
 from app.offline.application import offline_router
 from app.openapi import install_openapi
-from app.pages import docs, files, mailbox, setup
+from app.pages import dev_mailbox, docs, files, mailed, setup
 from app.problems import ErrorBoundary, install_problem_handlers
 from app.providers import configured_providers, is_google_offline
-from app.routers import audit, auth, health, identities, providers, sessions, users, well_known
+from app.routers import (
+    address,
+    audit,
+    auth,
+    health,
+    identities,
+    invitations,
+    mailed_sign_in,
+    providers,
+    recovery,
+    sessions,
+    users,
+    verification,
+    well_known,
+)
 from app.routes import check_no_google_tokens, check_route_map
 from app.runtime import Runtime
+from app.services.mailed.notices import notify_of_sign_in
+from app.services.mailed.verification import require_verified_address
 from app.services.sign_in.stages import SignInRules
 
 _ROUTERS = (
+    address.router,
     audit.router,
     auth.router,
     identities.router,
+    invitations.router,
     providers.router,
+    recovery.router,
     sessions.router,
     users.router,
+    verification.router,
     health.router,
     well_known.router,
     setup.router,
+    mailed.router,
     files.router,
 )
 
@@ -88,22 +109,28 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 
 def _sign_in_rules(extensions: Sequence[Extension]) -> SignInRules:
-    """What the product's own modules demand of a sign-in, in the order of EXTENSIONS."""
+    """What is demanded of a sign-in, and who is told of one. The product's own modules come in the order of EXTENSIONS."""
     return SignInRules(
-        gates=tuple(gate for extension in extensions for gate in extension.sign_in_gates),
-        observers=tuple(observer for extension in extensions for observer in extension.sign_in_observers),
+        gates=(require_verified_address, *(gate for extension in extensions for gate in extension.sign_in_gates)),
+        observers=(
+            notify_of_sign_in,
+            *(observer for extension in extensions for observer in extension.sign_in_observers),
+        ),
     )
 
 
 def _routers(settings: Settings) -> Iterator[APIRouter]:
     """Our own routers. They come first: no route of the product's, however greedy, can hide them."""
     yield from _ROUTERS
+    if settings.MAIL_SIGN_IN == "on":
+        yield mailed_sign_in.router
+        yield mailed.sign_in_router
     if settings.docs_enabled:
         yield docs.router
     if is_google_offline(settings):
         yield offline_router(settings)
-    if mailbox.is_served(settings):
-        yield mailbox.router
+    if dev_mailbox.is_served(settings):
+        yield dev_mailbox.router
 
 
 @asynccontextmanager

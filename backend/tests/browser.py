@@ -41,9 +41,9 @@ class Browsers:
     """Errors on the console (a refused script, an answer of 400 and above), errors that a script did not catch, and
     requests to other machines."""
 
-    async def open(self) -> Page:
+    async def open(self, *, java_script_enabled: bool = True) -> Page:
         """Return an empty page in a new browser."""
-        context = await self._chromium.new_context()
+        context = await self._chromium.new_context(java_script_enabled=java_script_enabled)
         context.set_default_timeout(PATIENCE_MILLISECONDS)
         context.on("console", self._note_console)
         context.on("weberror", self._note_error)

@@ -11,6 +11,7 @@ def load(**changes: object) -> Settings:
         "ENVIRONMENT": "production",
         "PUBLIC_URL": "https://accounts.example.com",
         "SECRET_KEY": SECRET,
+        "EMAIL_VERIFICATION": "optional",
     }
     return Settings.load(**{name: value for name, value in {**values, **changes}.items() if value is not None})
 

@@ -90,6 +90,8 @@ def settings_for(url: str, **changes: object) -> Settings:
         "DATABASE_URL": url,
         "DATABASE_POOL_SIZE": 4,
         "ACCESS_LOG": False,
+        # Nearly every test begins with people who register; a mail for each would be in nobody's way but the clock's.
+        "EMAIL_VERIFICATION": "off",
         # Hundreds sign in from one address, faster than people do. Tests of the limits themselves switch them on;
         # production takes no such setting.
         "LIMITS_ENABLED": changes.get("ENVIRONMENT") == "production",

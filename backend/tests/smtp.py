@@ -11,7 +11,6 @@ from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import SMTP as SMTP_POLICY
 from enum import StrEnum
-from typing import cast
 
 HOST = "127.0.0.1"
 
@@ -47,7 +46,7 @@ class Arrived:
 
     @property
     def message(self) -> EmailMessage:
-        return cast("EmailMessage", message_from_bytes(self.content, policy=SMTP_POLICY))
+        return message_from_bytes(self.content, policy=SMTP_POLICY)
 
     @property
     def text(self) -> str:

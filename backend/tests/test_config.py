@@ -104,7 +104,11 @@ def test_a_start_with_nothing_set_says_what_is_needed() -> None:
     """S72, S93: nothing that guards anything has a default."""
     with pytest.raises(ConfigurationError) as refusal:
         Settings.load()
-    assert [finding.partition(":")[0] for finding in refusal.value.findings] == ["PUBLIC_URL", "SECRET_KEY"]
+    assert [finding.partition(":")[0] for finding in refusal.value.findings] == [
+        "PUBLIC_URL",
+        "SECRET_KEY",
+        "EMAIL_VERIFICATION",
+    ]
     assert "openssl rand -base64 48" in str(refusal.value)
 
 

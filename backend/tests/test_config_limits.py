@@ -81,6 +81,7 @@ def test_the_doctor_says_when_clients_cannot_be_told_apart(tmp_path: object, pro
         "PUBLIC_URL": "https://accounts.example.com",
         "SECRET_KEY": SECRET,
         "DATABASE_URL": f"sqlite:///{tmp_path}/none.db",
+        "EMAIL_VERIFICATION": "off",
         "TRUSTED_PROXIES": proxies,
     }
     result = CliRunner().invoke(cli, ["doctor"], env=env)

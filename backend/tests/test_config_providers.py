@@ -102,7 +102,7 @@ ISSUERS = {
 
 @pytest.mark.parametrize("issuer", ISSUERS)
 def test_an_issuer_is_https_but_for_this_machine_in_development(issuer: str) -> None:
-    """ID-04, SS-01: nobody's tokens come over a line that others can write on."""
+    """ID-04, MD-01: nobody's tokens come over a line that others can write on."""
     for environment, taken in zip(("production", "development"), ISSUERS[issuer], strict=True):
         changes = {"ENVIRONMENT": environment, "OIDC_PROVIDERS": json.dumps([{**ACME, "issuer": issuer}])}
         if taken:

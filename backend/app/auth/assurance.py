@@ -4,6 +4,9 @@ from collections.abc import Iterable
 
 FEDERATED = "fed"
 """An identity provider says who somebody is. RFC 8176 has no name for it."""
+MAILED_CODE = "email"
+"""Somebody reads the mail of an account. RFC 8176 has no name for it: its `otp` is a device that makes codes, which this is
+not. It raises nobody beside another method (NIST SP 800-63B-4, section 3.1.3.1), so it is not rated below."""
 _FACTORS = {"pwd": "knowledge", FEDERATED: "knowledge"}
 """What kind of factor each method is (RFC 8176): two of different kinds make two factors.
 

@@ -37,6 +37,7 @@ from app.exceptions import (
     TokenInvalid,
     UnsupportedMediaType,
 )
+from app.mail.locales import preferred_locale
 from app.models import AuditKind
 from app.provider_settings import GOOGLE, SCOPE
 from app.runtime import Runtime
@@ -309,6 +310,11 @@ async def get_handover(request: Request, response: Response) -> Handover:
     return Handover(request, response, runtime.tokens, remembers_devices=runtime.limiter.enabled)
 
 
+async def get_preferred_locale(request: Request) -> str | None:
+    """Return the language of ours that a browser likes best, if it says so."""
+    return preferred_locale(get_runtime(request).settings, request.headers.get("accept-language"))
+
+
 async def get_settings(request: Request) -> Settings:
     """Return the settings of this process."""
     return get_runtime(request).settings
@@ -322,4 +328,5 @@ HashingDep = Annotated[HashingPool, Depends(get_hashing)]
 TokensDep = Annotated[TokenIssuer, Depends(get_tokens)]
 SignInContextDep = Annotated[SignInContext, Depends(get_sign_in_context)]
 HandoverDep = Annotated[Handover, Depends(get_handover)]
+PreferredLocaleDep = Annotated[str | None, Depends(get_preferred_locale)]
 SettingsDep = Annotated[Settings, Depends(get_settings)]

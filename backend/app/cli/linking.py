@@ -59,7 +59,7 @@ def _find_provider(settings: Settings, text: str) -> Provider:
 async def _check(settings: Settings, comer: SupposedComer, signed_in_as: str | None) -> Forecast:
     database = Database(settings)
     try:
-        return await check_link(database.read, comer=comer, signed_in_as=signed_in_as)
+        return await check_link(database.read, settings=settings, comer=comer, signed_in_as=signed_in_as)
     finally:
         await database.close()
 

@@ -49,6 +49,7 @@ from app.exceptions.general import (
     WrongPassword,
 )
 from app.exceptions.limits import LimitsUnavailable, RateLimited
+from app.exceptions.mailed import EmailNotVerified, MailedProofInvalid, SignUpClosed
 
 __all__ = [
     "AppException",
@@ -56,6 +57,7 @@ __all__ = [
     "ConflictError",
     "CrossSiteRequest",
     "DatabaseUnavailable",
+    "EmailNotVerified",
     "EmailTaken",
     "FieldCode",
     "FieldInvalid",
@@ -72,6 +74,7 @@ __all__ = [
     "LastWayIn",
     "LimitsUnavailable",
     "LinkRequired",
+    "MailedProofInvalid",
     "MalformedBody",
     "MethodNotAllowed",
     "NotAuthenticated",
@@ -89,6 +92,7 @@ __all__ = [
     "ServiceUnavailable",
     "SessionEnded",
     "SetupCodeInvalid",
+    "SignUpClosed",
     "TokenExpired",
     "TokenInvalid",
     "UnsupportedMediaType",

@@ -141,6 +141,7 @@ class FieldCode(StrEnum):
     """Why one field is refused, beside the reasons for passwords. Each value is stable."""
 
     EMAIL_INVALID = "EMAIL_INVALID"
+    EMAIL_NOT_ALLOWED = "EMAIL_NOT_ALLOWED"
     NAME_INVALID = "NAME_INVALID"
     ROLE_UNKNOWN = "ROLE_UNKNOWN"
     CURSOR_INVALID = "CURSOR_INVALID"

@@ -72,6 +72,7 @@ SEND_MAIL = Limit(
         Rule("mail", Per.ADDRESS, (Rate(20, _MINUTE),)),
     ),
 )
+CHANGE_ADDRESS = Limit("change-address", (*SEND_MAIL.rules, Rule("mail", Per.CALLER, (Rate(5, 5 * _MINUTE),))))
 INVITE = Limit("invite", (Rule("invite", Per.CALLER, (Rate(100, _MINUTE),)),))
 PROVIDER = Limit("provider", (Rule("provider", Per.ADDRESS, (Rate(60, 2 * _SECOND),)),))
 SET_UP = Limit("set-up", (Rule("set-up", Per.ADDRESS, (Rate(10, _MINUTE),)),))
@@ -85,6 +86,7 @@ LIMITS = {
         PASSWORD_AGAIN,
         REGISTER,
         SEND_MAIL,
+        CHANGE_ADDRESS,
         INVITE,
         PROVIDER,
         SET_UP,

@@ -50,17 +50,19 @@ def compose(settings: Settings, rendered: Rendered, *, to: str, message_id: str,
     needs_utf8 = not recipient.isascii()
     message = EmailMessage(policy=SMTPUTF8 if needs_utf8 else SMTP)
     message["From"] = Address(settings.MAIL_FROM_NAME or settings.APP_NAME, addr_spec=_sender(settings))
-    message["To"] = Address(addr_spec=recipient)
+    local, _, domain = recipient.rpartition("@")
+    message["To"] = Address(username=local, domain=domain)
     if settings.MAIL_REPLY_TO:
         message["Reply-To"] = Address(addr_spec=settings.MAIL_REPLY_TO)
     message["Subject"] = rendered.subject
     message["Date"] = format_datetime(at)
     message["Message-ID"] = f"<{message_id}>"
-    message["Content-Language"] = rendered.locale
     # Holidays of people answer nobody (RFC 3834, section 5).
     message["Auto-Submitted"] = "auto-generated"
     message.set_content(rendered.text, cte="quoted-printable")
     message.add_alternative(rendered.html, subtype="html", cte="quoted-printable")
+    # After the parts, because they would take a header of that name with them.
+    message["Content-Language"] = rendered.locale
     # Otherwise it would be another one at each attempt.
     message.set_boundary(sha256(message_id.encode()).hexdigest()[:40])
     return Envelope(_sender(settings), recipient, needs_utf8, message.as_bytes())

@@ -1,9 +1,31 @@
 """The addresses that mail may lead to: pages of ours, below the configured public URL, and nothing else."""
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from urllib.parse import quote
 
 from app.config import Settings
+
+
+class MailPage(StrEnum):
+    """The pages that mails lead to: `page_link(settings, MailPage.VERIFY, token=…)`. `app/pages/mailed.py` serves them."""
+
+    VERIFY = "/mail/verify"
+    """Proves the address of an account."""
+    FORGOT = "/mail/forgot"
+    """Asks for a mail by which a new password can be chosen. It takes no token."""
+    RESET = "/mail/reset"
+    """Chooses a new password."""
+    CHANGE = "/mail/change"
+    """Proves the address that an account is to have from now on."""
+    VETO = "/mail/veto"
+    """Stops a change of address, or undoes it."""
+    UNDO = "/mail/undo"
+    """Undoes what a security notice tells of."""
+    SIGN_IN = "/mail/sign-in"
+    """Signs in. Without a token it asks for a mail to sign in with."""
+    INVITATION = "/mail/invitation"
+    """Makes the account that somebody was invited to."""
 
 
 @dataclass(frozen=True, slots=True)

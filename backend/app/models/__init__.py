@@ -4,6 +4,7 @@ from app.models.audit_event import AuditEvent, AuditKind, Outcome
 from app.models.identity import Identity
 from app.models.job_run import JobRun
 from app.models.limit_bucket import LimitBucket
+from app.models.mailed_proof import MailedProof, Purpose
 from app.models.outgoing_mail import OutgoingMail
 from app.models.provider_token import ProviderToken
 from app.models.role import Role, RolePermission
@@ -21,9 +22,11 @@ __all__ = [
     "Identity",
     "JobRun",
     "LimitBucket",
+    "MailedProof",
     "Outcome",
     "OutgoingMail",
     "ProviderToken",
+    "Purpose",
     "Role",
     "RolePermission",
     "Session",

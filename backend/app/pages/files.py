@@ -12,6 +12,7 @@ from app.exceptions import NotFoundError
 _MEDIA_TYPES = {
     "page.css": "text/css",
     "setup.js": "text/javascript",
+    "mailed.js": "text/javascript",
     "docs.js": "text/javascript",
     "swagger-ui/swagger-ui-bundle.js": "text/javascript",
     "swagger-ui/swagger-ui.css": "text/css",

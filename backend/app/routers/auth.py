@@ -1,8 +1,8 @@
 """Sign-up, sign-in, tokens, and one's own account."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Form, status
+from fastapi import APIRouter, Depends, Form, Response, status
 
 from app.auth.actor import CurrentUser
 from app.auth.dependencies import (
@@ -10,6 +10,7 @@ from app.auth.dependencies import (
     HashingDep,
     Leaving,
     PlainForm,
+    PreferredLocaleDep,
     Public,
     SignedIn,
     SignInContextDep,
@@ -18,9 +19,11 @@ from app.auth.dependencies import (
     fresh_or_password,
 )
 from app.auth.limited import Limited
+from app.auth.sign_up_browser import SignUpBrowserDep
 from app.config import API_PREFIX
 from app.exceptions import (
     CrossSiteRequest,
+    EmailNotVerified,
     EmailTaken,
     HashingBusy,
     InvalidCredentials,
@@ -28,9 +31,10 @@ from app.exceptions import (
     LastAdministrator,
     RefreshTokenInvalid,
     SessionEnded,
+    SignUpClosed,
     WrongPassword,
 )
-from app.models import EndCause
+from app.models import EndCause, User
 from app.problems import problem_responses
 from app.schemas.auth import (
     AccessTokenResponse,
@@ -44,8 +48,10 @@ from app.schemas.auth import (
     TokenResponse,
     UpdateMeRequest,
 )
+from app.schemas.recovery import MailedResponse
 from app.schemas.users import UserResponse
-from app.services import accounts, session_management
+from app.services import accounts, session_management, sign_up
+from app.services.mailed.verification import VALID_FOR as VERIFICATION_VALID_FOR
 from app.services.sessions.end import end_session, end_sessions_of
 from app.services.sessions.refresh import refresh_session
 from app.services.sign_in.again import PasswordProof, prove_password_again
@@ -53,23 +59,45 @@ from app.services.sign_in.password import Credentials, sign_in_with_password
 
 router = APIRouter(prefix=f"{API_PREFIX}/auth", tags=["auth"])
 
+_REGISTERED: dict[int | str, dict[str, Any]] = {
+    status.HTTP_201_CREATED: {"model": UserResponse, "description": "The new account."},
+    status.HTTP_202_ACCEPTED: {"model": MailedResponse, "description": "EMAIL_VERIFICATION is required: see the mail."},
+}
+
 
 @router.post(
     "/register",
     status_code=status.HTTP_201_CREATED,
     dependencies=[Public, Limited("register")],
-    responses=problem_responses(EmailTaken, HashingBusy),
+    responses=_REGISTERED | problem_responses(EmailTaken, SignUpClosed, HashingBusy),
 )
-async def register(body: RegisterRequest, work: WorkDep, hashing: HashingDep) -> UserResponse:
-    """Make an account. It may sign in at once."""
-    account = accounts.NewAccount(email=body.email, password=body.password, full_name=body.full_name)
-    return UserResponse.model_validate(await accounts.register(work, hashing, account=account))
+async def register(  # noqa: PLR0913, PLR0917  # Each is injected.
+    body: RegisterRequest,
+    response: Response,
+    work: WorkDep,
+    hashing: HashingDep,
+    browser: SignUpBrowserDep,
+    locale: PreferredLocaleDep,
+) -> UserResponse | MailedResponse:
+    """Make an account. It may sign in at once, unless EMAIL_VERIFICATION is required.
+
+    Then the answer is 202, and the same for an address that has an account already: a mail says what became of it.
+    """
+    account = accounts.NewAccount(email=body.email, password=body.password, full_name=body.full_name, locale=locale)
+    return _registered(response, await sign_up.sign_up(work, hashing, account=account, browser=browser))
+
+
+def _registered(response: Response, user: User | None) -> UserResponse | MailedResponse:
+    if user is not None:
+        return UserResponse.model_validate(user)
+    response.status_code = status.HTTP_202_ACCEPTED
+    return MailedResponse(expires_in=int(VERIFICATION_VALID_FOR.total_seconds()))
 
 
 @router.post(
     "/login",
     dependencies=[Public, PlainForm, Limited("sign-in", account="username")],
-    responses=problem_responses(InvalidCredentials, HashingBusy, InvalidRequest, CrossSiteRequest),
+    responses=problem_responses(InvalidCredentials, EmailNotVerified, HashingBusy, InvalidRequest, CrossSiteRequest),
 )
 async def login(
     form: Annotated[LoginForm, Form()],

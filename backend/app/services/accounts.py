@@ -1,6 +1,7 @@
 """What people do with their own account: register, change name or password, delete it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 
 from sqlalchemy import delete, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
@@ -16,11 +17,14 @@ from app.auth.passwords.pool import HashingPool
 from app.config import Settings
 from app.database import Work
 from app.exceptions import EmailTaken, FieldCode, FieldInvalid, WrongPassword
-from app.models import AuditKind, EndCause, SessionEventKind, User
+from app.mail.messages import NoticeEvent
+from app.models import AuditKind, EndCause, Purpose, SessionEventKind, User
 from app.models.role import ORDINARY
 from app.services import audit
 from app.services.administrators import keep_an_administrator
 from app.services.callers import lock_current_user
+from app.services.mailed.notices import notify
+from app.services.mailed.proofs import forget_proofs
 from app.services.sessions.end import end_sessions_of
 from app.services.sessions.events import record_habit
 
@@ -30,8 +34,10 @@ class NewAccount:
     """What somebody who wants an account says of themselves."""
 
     email: str
-    password: str
+    password: str = field(repr=False)
     full_name: str | None = None
+    locale: str | None = None
+    """The language that mail to them is written in. None: DEFAULT_LOCALE."""
 
 
 async def register(work: Work, hashing: HashingPool, *, account: NewAccount, role: str = ORDINARY) -> User:
@@ -40,29 +46,59 @@ async def register(work: Work, hashing: HashingPool, *, account: NewAccount, rol
     Raises `FieldInvalid` for an address or a password that is not accepted, `EmailTaken` when the address has an
     account already, `HashingBusy` under too much load. The unique index decides, so of fifty at once one succeeds.
     """
+    added = await add_account(work, hashing, account=account, role=role)
+    if added is None:
+        raise EmailTaken
+    return added
+
+
+async def add_account(work: Work, hashing: HashingPool, *, account: NewAccount, role: str = ORDINARY) -> User | None:
+    """Add an account whose address nobody has proved, and return it. None: the address has an account already.
+
+    The work is the same either way. Raises `FieldInvalid` and `HashingBusy`.
+    """
     address, full_name = checked_email(account.email), checked_name(account.full_name)
     check_new_password(
         work.settings, account.password, pointer="/password", own_words=(address.normal, full_name or "")
     )
+    own = OwnWords(full_name=full_name, locale=account.locale, password_hash=await hashing.hash(account.password))
+    added = await insert_account(work, address=address, own=own, role=role)
+    if added is None:
+        subject = mask_email(account.email)
+        audit.refuse(work, AuditKind.USER_REGISTRATION_REFUSED, subject=subject, cause=EmailTaken.code)
+        return None
+    await audit.record(work, AuditKind.USER_REGISTERED, target_id=added.id, detail={"role": role})
+    return added
+
+
+@dataclass(frozen=True)
+class OwnWords:
+    """What an account keeps of what its user has said."""
+
+    full_name: str | None
+    locale: str | None
+    password_hash: str | None = field(repr=False)
+
+
+async def insert_account(
+    work: Work, *, address: EmailAddress, own: OwnWords, role: str, verified_at: datetime | None = None
+) -> User | None:
+    """Insert an account and return it. None: the address has one. The unique index decides."""
     values = {
         "id": new_id(),
         "email": address.deliverable,
         "email_normal": address.normal,
-        "full_name": full_name,
-        "search_text": search_text(address.normal, full_name),
-        "password_hash": await hashing.hash(account.password),
+        "email_verified_at": verified_at,
+        "full_name": own.full_name,
+        "search_text": search_text(address.normal, own.full_name),
+        "password_hash": own.password_hash,
+        "locale": own.locale,
         "is_active": True,
         "role_name": role,
         "created_at": work.now,
         "updated_at": work.now,
     }
-    added = (await work.db.execute(_claim_address(work, values))).scalar_one_or_none()
-    if added is None:
-        subject = mask_email(account.email)
-        audit.refuse(work, AuditKind.USER_REGISTRATION_REFUSED, subject=subject, cause=EmailTaken.code)
-        raise EmailTaken
-    await audit.record(work, AuditKind.USER_REGISTERED, target_id=added.id, detail={"role": role})
-    return added
+    return (await work.db.execute(_claim_address(work, values))).scalar_one_or_none()
 
 
 async def update_profile(work: Work, *, user: CurrentUser, full_name: str | None) -> User:
@@ -105,7 +141,10 @@ async def change_password(
     if (await work.db.execute(statement)).first() is None:
         raise WrongPassword
     await end_sessions_of(work, user_id=user.id, cause=EndCause.PASSWORD_CHANGED, but=user.session_id)
+    # What was mailed under the old password lets nobody around the new one.
+    await forget_proofs(work, user_id=user.id, purposes=[Purpose.RESET_PASSWORD, Purpose.SIGN_IN])
     await audit.record(work, AuditKind.USER_PASSWORD_CHANGED, **_by(user), detail={"first": stored is None})
+    await notify(work, user_id=user.id, event=NoticeEvent.PASSWORD_CHANGED)
 
 
 async def delete_account(work: Work, hashing: HashingPool, *, user: CurrentUser, password: str | None) -> None:

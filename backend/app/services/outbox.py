@@ -6,6 +6,7 @@ same. A job claims what is due, sends it, and settles it; a claim ends by itself
 
 import secrets
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from random import uniform
@@ -80,6 +81,18 @@ async def post(work: Work, *messages: Message) -> None:
     # In one order, so that two transactions with the same two recipients do not wait for each other.
     for digest, content, message in sorted(addressed, key=lambda item: item[0]):
         await _add(work, digest, content, message)
+
+
+async def pretend(work: Work, message: Message) -> None:
+    """Do the work of `post`, statement for statement, and write no mail: for an address that has no account here.
+
+    Else the time of an answer would tell who has one. Only for mails that strangers can cause: of others they learn nothing.
+    """
+    settings = work.settings
+    rendered = render(settings, message)
+    with suppress(EmailInvalid):
+        row = _row(work, recipient_digest(settings, message.to.address), rendered, message)
+        await _add_below_cap(work, row, cap=0)
 
 
 async def is_due(read: Reader, *, now: datetime) -> bool:
@@ -172,23 +185,23 @@ async def _add(work: Work, digest: bytes, rendered: Rendered, message: Message) 
     row = _row(work, digest, rendered, message)
     if message.is_notice:
         await work.db.execute(insert(_MAILS).values(row))
-    elif not await _add_below_cap(work, row):
+    elif not await _add_below_cap(work, row, cap=work.settings.MAIL_PER_ADDRESS_PER_HOUR):
         _hold_back(work, message, cause="too_many")
         return
     if way_out(work.settings) is WayOut.SMTP:
         work.wakes.add(JOB)
 
 
-async def _add_below_cap(work: Work, row: dict[str, object]) -> bool:
-    """Add a mail unless its recipient has had too many. Counting and adding are one step for each recipient."""
+async def _add_below_cap(work: Work, row: dict[str, object], *, cap: int) -> bool:
+    """Add a mail unless its recipient has had as many as the cap. Counting and adding are one step for each recipient."""
     if work.db.get_bind().dialect.name == "postgresql":
         # Whoever else posts to this recipient waits for our commit, and then counts this mail too. SQLite has one writer.
         number = int.from_bytes(bytes(row["recipient_digest"])[:8], signed=True)  # type: ignore[call-overload]
         await work.db.execute(select(func.pg_advisory_xact_lock(number)))
-    return (await work.db.execute(_unless_capped(work, row))).first() is not None
+    return (await work.db.execute(_unless_capped(work, row, cap))).first() is not None
 
 
-def _unless_capped(work: Work, row: dict[str, object]) -> Insert:
+def _unless_capped(work: Work, row: dict[str, object], cap: int) -> Insert:
     recent = (
         select(func.count())
         .select_from(_MAILS)
@@ -200,8 +213,7 @@ def _unless_capped(work: Work, row: dict[str, object]) -> Insert:
         .scalar_subquery()
     )
     values = select(*(literal(row[column.name], column.type) for column in _MAILS.columns))
-    few = recent < work.settings.MAIL_PER_ADDRESS_PER_HOUR
-    return insert(_MAILS).from_select(_MAILS.columns.keys(), values.where(few)).returning(_MAILS.c.id)
+    return insert(_MAILS).from_select(_MAILS.columns.keys(), values.where(recent < cap)).returning(_MAILS.c.id)
 
 
 def _row(work: Work, digest: bytes, rendered: Rendered, message: Message) -> dict[str, object]:

@@ -96,7 +96,7 @@ async def _checked_target(work: Work, *, actor: CurrentUser, user_id: UUID, chan
         raise PermissionDenied
     target = await get_target(work, actor=actor, user_id=user_id)
     if change.role is not None:
-        await _check_role(work, actor=actor, name=change.role)
+        await check_role(work, actor=actor, name=change.role)
     if _stops_administering(target, change):
         await keep_an_administrator(work, without=user_id)
     return target
@@ -117,7 +117,8 @@ async def get_target(work: Work, *, actor: CurrentUser, user_id: UUID) -> User:
     return user
 
 
-async def _check_role(work: Work, *, actor: CurrentUser, name: str) -> None:
+async def check_role(work: Work, *, actor: CurrentUser, name: str) -> None:
+    """Raise `FieldInvalid` for a role that there is not, and `PermissionDenied` for one that ranks above the caller."""
     rank = (await work.db.execute(select(Role.rank).where(Role.name == name))).scalar_one_or_none()
     if rank is None:
         raise FieldInvalid("/role", FieldCode.ROLE_UNKNOWN, "there is no role of this name")

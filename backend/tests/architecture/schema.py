@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from fastapi import APIRouter
 from sqlalchemy import Connection, inspect
+from sqlalchemy.engine.interfaces import ReflectedIndex
 
 from app.auth.identifiers import new_id
 from app.database import Database
@@ -84,8 +85,13 @@ def _describe(connection: Connection) -> dict[str, Any]:
             "columns": [{**column, "type": str(column["type"])} for column in inspector.get_columns(table)],
             "key": inspector.get_pk_constraint(table),
             "references": sorted(inspector.get_foreign_keys(table), key=str),
-            "indexes": sorted(inspector.get_indexes(table), key=str),
+            "indexes": sorted(map(_index, inspector.get_indexes(table)), key=str),
             "unique": sorted(inspector.get_unique_constraints(table), key=str),
         }
         for table in inspector.get_table_names()
     }
+
+
+def _index(index: ReflectedIndex) -> dict[str, Any]:
+    """Return an index as plain values: SQLite's driver tells which rows are in a partial one by an object that equals none."""
+    return {**index, "dialect_options": {name: str(value) for name, value in index.get("dialect_options", {}).items()}}

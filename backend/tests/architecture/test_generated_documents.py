@@ -56,6 +56,7 @@ def test_every_setting_stands_in_a_group_with_its_default() -> None:
         "LIMITS_STORAGE",
         "SECRET_KEY",
         "SECRET_KEY_PREVIOUS",
+        "SMTP_PASSWORD",
     }
     assert "none: required" in rows["SECRET_KEY"]
     assert "| `8000` | integer, 1 to 65535 |" in rows["PORT"]

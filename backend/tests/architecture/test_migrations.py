@@ -30,6 +30,8 @@ TABLES = {
     "identities",
     "job_runs",
     "limit_buckets",
+    "mailed_proofs",
+    "outgoing_mails",
     "provider_tokens",
     "role_permissions",
     "roles",

@@ -13,6 +13,9 @@ INVENTORY = {
     ("GET", "/.well-known/jwks.json", "public"),
     ("GET", "/api/v1/audit/events", "permission audit:read"),
     ("GET", "/api/v1/audit/events.jsonl", "permission audit:read"),
+    ("POST", "/api/v1/auth/code/request", "public"),
+    ("POST", "/api/v1/auth/code/sign-in", "public"),
+    ("POST", "/api/v1/auth/email/veto", "public"),
     ("POST", "/api/v1/auth/exchange", "public"),
     ("POST", "/api/v1/auth/login", "public"),
     ("POST", "/api/v1/auth/logout", "signed in"),
@@ -21,13 +24,20 @@ INVENTORY = {
     ("GET", "/api/v1/auth/me", "signed in"),
     ("PATCH", "/api/v1/auth/me", "signed in"),
     ("POST", "/api/v1/auth/me/delete", "signed in; without a password, proved within 10 minutes"),
+    ("POST", "/api/v1/auth/me/email", "proved within 10 minutes"),
+    ("POST", "/api/v1/auth/me/email/confirm", "public"),
     ("GET", "/api/v1/auth/me/events", "signed in"),
     ("GET", "/api/v1/auth/me/identities", "signed in"),
     ("DELETE", "/api/v1/auth/me/identities/{identity_id}", "proved within 10 minutes"),
     ("POST", "/api/v1/auth/me/password", "signed in; without a password, proved within 10 minutes"),
+    ("POST", "/api/v1/auth/password/forgot", "public"),
+    ("POST", "/api/v1/auth/password/reset", "public"),
     ("POST", "/api/v1/auth/reauthenticate", "signed in"),
     ("POST", "/api/v1/auth/refresh", "public"),
     ("POST", "/api/v1/auth/register", "public"),
+    ("POST", "/api/v1/auth/undo", "public"),
+    ("POST", "/api/v1/auth/verification/confirm", "public"),
+    ("POST", "/api/v1/auth/verification/resend", "public"),
     ("GET", "/api/v1/auth/{provider}/callback", "public"),
     ("POST", "/api/v1/auth/{provider}/code", "public"),
     ("POST", "/api/v1/auth/{provider}/id-token", "public"),
@@ -35,6 +45,10 @@ INVENTORY = {
     ("GET", "/api/v1/auth/{provider}/login", "public"),
     ("POST", "/api/v1/auth/{provider}/nonce", "public"),
     ("POST", "/api/v1/auth/{provider}/start", "public"),
+    ("GET", "/api/v1/invitations/", "permission users:invite"),
+    ("POST", "/api/v1/invitations/", "permission users:invite"),
+    ("POST", "/api/v1/invitations/accept", "public"),
+    ("DELETE", "/api/v1/invitations/{invitation_id}", "permission users:invite"),
     ("GET", "/api/v1/sessions/", "signed in"),
     ("DELETE", "/api/v1/sessions/{session_id}", "signed in"),
     ("GET", "/api/v1/sessions/{session_id}", "signed in"),
@@ -48,6 +62,17 @@ INVENTORY = {
     ("HEAD", "/health", "public"),
     ("GET", "/health/ready", "public"),
     ("HEAD", "/health/ready", "public"),
+    ("POST", "/mail/change", "public"),
+    ("POST", "/mail/forgot", "public"),
+    ("POST", "/mail/invitation", "public"),
+    ("POST", "/mail/reset", "public"),
+    ("POST", "/mail/sign-in", "public"),
+    ("POST", "/mail/sign-in/mail", "public"),
+    ("POST", "/mail/undo", "public"),
+    ("POST", "/mail/verify", "public"),
+    ("POST", "/mail/verify/mail", "public"),
+    ("POST", "/mail/veto", "public"),
+    ("GET", "/mail/{name}", "public"),
     ("GET", "/setup", "public"),
     ("POST", "/setup", "public"),
 }
@@ -55,7 +80,9 @@ DOCUMENT_ROUTES = {
     ("GET", "/docs", "public"),
     ("GET", "/openapi.json", "public"),
 }
-PRODUCTION = {"ENVIRONMENT": "production", "PUBLIC_URL": "https://accounts.example.com"}
+MAIL = {"SMTP_HOST": "smtp.example.com", "MAIL_FROM": "accounts@example.com"}
+PRODUCTION = {"ENVIRONMENT": "production", "PUBLIC_URL": "https://accounts.example.com", **MAIL}
+NOT_THIS_MACHINE = {"PUBLIC_URL": "http://192.168.1.7:8000"}
 
 
 def application(**changes: object) -> FastAPI:
@@ -69,28 +96,42 @@ def routes_of(app: FastAPI) -> list[tuple[str, str, str | None]]:
 def test_a_production_installation_serves_exactly_these_routes() -> None:
     """3.5-16, S11, S13, S83, V8.1.1: every route with who may call it, and no route more."""
     routes = routes_of(application(**PRODUCTION))
-    assert len(routes) == 40
+    assert len(routes) == 65
     assert set(routes) == INVENTORY
 
 
 GOOGLE = {"GOOGLE_CLIENT_ID": "real", "GOOGLE_CLIENT_SECRET": "real"}
 
 
-@pytest.mark.parametrize("settings", [GOOGLE, {**PRODUCTION, "DOCS_ENABLED": True}], ids=["development", "asked for"])
+@pytest.mark.parametrize(
+    "settings", [{**GOOGLE, **MAIL}, {**PRODUCTION, "DOCS_ENABLED": True}], ids=["development", "asked for"]
+)
 def test_the_api_document_adds_two_routes_where_it_is_enabled(settings: dict[str, object]) -> None:
     """S83, V13.4.5."""
     routes = routes_of(application(**settings))
-    assert len(routes) == 42
+    assert len(routes) == 67
     assert set(routes) == INVENTORY | DOCUMENT_ROUTES
 
 
 def test_who_has_no_client_at_google_gets_one_that_plays_google() -> None:
     """V13.4.2, V15.2.3: in development, and only where nobody else can reach the server."""
-    added = set(routes_of(application())) - INVENTORY - DOCUMENT_ROUTES
+    added = set(routes_of(application(**MAIL))) - INVENTORY - DOCUMENT_ROUTES
     assert len(added) == 10
     assert all(path.startswith("/dev/google/") and guard == "public" for _, path, guard in added)
-    for elsewhere in (PRODUCTION, {"PUBLIC_URL": "http://192.168.1.7:8000"}, GOOGLE):
-        assert not any(path.startswith("/dev/") for _, path, _ in routes_of(application(**elsewhere)))
+    for elsewhere in (PRODUCTION, NOT_THIS_MACHINE, GOOGLE):
+        assert not any(path.startswith("/dev/google") for _, path, _ in routes_of(application(**elsewhere)))
+
+
+def test_who_has_no_mail_server_gets_a_mailbox() -> None:
+    """V13.4.2, V15.2.3: in development, and only where nobody else can reach the server."""
+    added = set(routes_of(application(**GOOGLE))) - INVENTORY - DOCUMENT_ROUTES
+    assert added == {
+        ("GET", "/dev/mailbox", "public"),
+        ("GET", "/dev/mailbox/{mail_id}", "public"),
+        ("GET", "/dev/mailbox/{mail_id}/html", "public"),
+    }
+    for elsewhere in (PRODUCTION, NOT_THIS_MACHINE, MAIL):
+        assert not any(path.startswith("/dev/mailbox") for _, path, _ in routes_of(application(**elsewhere)))
 
 
 def test_an_extension_adds_its_routes_and_changes_none_of_ours() -> None:

@@ -31,7 +31,7 @@ async def refused_with_a_line(browser: Browser, landing: str, **further: str) ->
 
 
 async def test_another_site_cannot_trade_the_code_that_a_browser_may(browser: Browser, runtime: Runtime) -> None:
-    """CS-01, 3.3-10: whoever has read the code still needs the cookie, and does not get it by the browser's hand."""
+    """CK-03, 3.3-10: whoever has read the code still needs the cookie, and does not get it by the browser's hand."""
     landing, own = await browser.land(), browser.page
     for page in FOREIGN_PAGES:
         browser.page = page

@@ -137,7 +137,7 @@ async def test_a_link_finished_in_another_browser_links_nothing(
 
 
 async def test_another_site_cannot_begin_a_link(accounts: Accounts, browser: Browser) -> None:
-    """CS-01: nor a sign-in that ends in a cookie of ours."""
+    """CK-03: nor a sign-in that ends in a cookie of ours."""
     owner = await accounts.signed_in()
     browser.page = {"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"}
     problem_of(await browser.post("/auth/google/link", {}, **owner.headers), 403, "CROSS_SITE_REQUEST")

@@ -34,7 +34,9 @@ async def check(
     comer = SupposedComer(
         provider=provider, subject=subject, email=email, verified=verified, hosted_domain=hosted_domain
     )
-    forecast = await check_link(runtime.database.read, comer=comer, signed_in_as=signed_in_as)
+    forecast = await check_link(
+        runtime.database.read, settings=runtime.settings, comer=comer, signed_in_as=signed_in_as
+    )
     return f"{forecast.action} by {forecast.rule}"
 
 
@@ -42,7 +44,7 @@ async def forecast_for(
     runtime: Runtime, email: str, *, provider: Provider = GOOGLE, subject: str | None = None, hd: str | None = None
 ) -> Forecast:
     comer = SupposedComer(provider=provider, subject=subject, email=email, verified=True, hosted_domain=hd)
-    return await check_link(runtime.database.read, comer=comer, signed_in_as=None)
+    return await check_link(runtime.database.read, settings=runtime.settings, comer=comer, signed_in_as=None)
 
 
 async def add_identity(runtime: Runtime, owner: Person, subject: str = "1017") -> None:

@@ -311,7 +311,7 @@ async def test_a_flow_cookie_that_is_not_ours_is_none(browser: Browser, runtime:
 
 
 async def test_a_flow_goes_on_under_a_new_server_secret(browser: Browser, settings: Settings) -> None:
-    """KM-05: a change of SECRET_KEY ends nobody's sign-in, as long as the former one is kept."""
+    """V13.3.4: a change of SECRET_KEY ends nobody's sign-in, as long as the former one is kept."""
     secret = settings.SECRET_KEY.get_secret_value()
     callback = await browser.come_back()
     changed = settings.model_copy(

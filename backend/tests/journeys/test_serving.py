@@ -92,6 +92,7 @@ def test_production_serves_no_api_document_and_only_its_own_host(tmp_path: Path)
         "SECRET_KEY": GOOD_SECRET,
         "PUBLIC_URL": "https://accounts.example.com",
         "FRONTEND_URL": "https://app.example.com",
+        "EMAIL_VERIFICATION": "optional",
         "WORKERS": "1",
     }
     with running(tmp_path, **production) as server:

@@ -43,6 +43,7 @@ CALLS: list[tuple[str, str, Any]] = [
     ("POST", "/auth/reauthenticate", {"password": PASSWORD}),
     ("POST", "/auth/me/password", {"current_password": PASSWORD, "new_password": "a brand new passphrase"}),
     ("POST", "/auth/me/delete", {"password": PASSWORD}),
+    ("POST", "/auth/me/email", {"email": "new@example.com"}),
     ("GET", "/users/", None),
     ("GET", f"/users/{new_id()}", None),
     ("PATCH", f"/users/{new_id()}", {"is_active": False}),

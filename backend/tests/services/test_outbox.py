@@ -7,20 +7,20 @@ from uuid import UUID
 import pytest
 import structlog
 from jinja2 import UndefinedError
-from sqlalchemy import select, text
+from sqlalchemy import delete, select, text
 
 from app.auth.identifiers import new_id
 from app.mail.messages import Recipient, VerifyAddress
 from app.mail.rendering import Rendered
 from app.mail.sealing import open_mail
 from app.mail.transport import Failure
-from app.models import AuditEvent, AuditKind, OutgoingMail
+from app.models import AuditEvent, AuditKind, OutgoingMail, User
 from app.runtime import Runtime
 from app.services import outbox
 from app.services.outbox import ClaimedMail, claim, pause_after, release, settle_failed, settle_sent
 from tests.accounts import CLIENT, Accounts
 from tests.outbox import ADA, CODE, TOKEN, change_mails, mails_of, notice, post, sign_in_code, the_mail, verification
-from tests.rows import everything, find_user
+from tests.rows import everything, find_user, write
 
 SMTP = {
     "SMTP_HOST": "127.0.0.1",
@@ -305,10 +305,10 @@ def test_pauses_double_up_to_an_hour_and_never_march_in_step() -> None:
 @BY_SMTP
 async def test_the_account_may_go_before_its_mail(accounts: Accounts, runtime: Runtime) -> None:
     """The notice of a deletion arrives."""
-    ada = await accounts.signed_in()
+    ada = await accounts.register()
     user = await find_user(runtime, ada)
     await post(runtime, notice(runtime, to=Recipient.of(user)))
-    assert (await ada.post("/auth/me/delete", json={"password": ada.password})).status_code == 204
+    await write(runtime, delete(User).where(User.id == user.id))
     mail = await the_mail(runtime)
     assert (mail.user_id, mail.recipient) == (None, ada.email)
 

@@ -1,16 +1,20 @@
 """Somebody comes back from a provider: whom does the answer prove, and what follows from it here, exactly once."""
 
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import Row, Select, select, update
 
 from app.auth.assurance import FEDERATED
+from app.auth.emails import parse_email
 from app.auth.linking import LinkDecision, LinkRule, LinkSituation, decide
 from app.auth.oidc import id_token
 from app.auth.oidc.provider import Provider
 from app.database import Work
 from app.exceptions import ConflictError, FlowInvalid, InvalidCredentials
+from app.mail.messages import NoticeEvent
 from app.models import AuditKind, Identity, SpentFlow, User
 from app.services import audit
 from app.services.federation.errands import Errand
@@ -23,9 +27,12 @@ from app.services.federation.owners import (
     note_proof,
 )
 from app.services.federation.refusals import Because, check_decision
-from app.services.federation.situations import Found, account_with_address, identity_of, situation_of
+from app.services.federation.situations import Found, account_with_address, identity_of, sign_up_for, situation_of
+from app.services.mailed.invitations import spend_invitation
+from app.services.mailed.notices import notify
 from app.services.sessions.state import living_session
 from app.services.sign_in.stages import Admission, Attempt, SignInRules, ask_gates
+from app.services.sign_up import sign_up_is_open
 
 _ATTEMPTS = 3
 """How often a decision is made anew because somebody else changed what it was made of. One is enough in practice."""
@@ -116,7 +123,12 @@ async def _ask_gates(work: Work, rules: SignInRules, errand: Errand, plan: _Plan
     """Ask whoever signs in. Whoever adds an identity has signed in already."""
     if errand.flow.link_user_id is not None:
         return None
-    attempt = Attempt(user_id=user_id, methods=(FEDERATED,), authenticated_at=plan.proof.authenticated_at)
+    attempt = Attempt(
+        user_id=user_id,
+        methods=(FEDERATED,),
+        authenticated_at=plan.proof.authenticated_at,
+        proves_address=plan.decision.rule is LinkRule.UNPROVED_GIVES_WAY,
+    )
     return await ask_gates(work, rules, attempt)
 
 
@@ -151,7 +163,13 @@ async def _look_up(work: Work, comer: id_token.Identity, *, lock: bool) -> Found
         return Found(identity=identity, local=None)
     statement = account_with_address(comer.email).execution_options(populate_existing=True)
     local = (await work.db.execute(statement.with_for_update() if lock else statement)).scalar_one_or_none()
-    return Found(identity=None, local=local)
+    sign_up = await sign_up_for(work.settings, comer.email, first=partial(_first, work), now=work.now)
+    return Found(identity=None, local=local, sign_up=sign_up)
+
+
+async def _first(work: Work, statement: Select[Any]) -> Row[Any] | None:
+    found: Row[Any] | None = (await work.db.execute(statement)).first()
+    return found
 
 
 async def _carry_out(
@@ -173,9 +191,15 @@ async def _carry_out(
 
 
 async def _account_for(work: Work, plan: _Plan) -> UUID | None:
+    """Return an account for somebody new. None: its address, or the invitation to it, has just been taken."""
+    email_normal, role = parse_email(plan.proof.comer.email or "").normal, None
+    if plan.situation.authority:
+        role = await spend_invitation(work, email_normal=email_normal)
+    if role is None and not sign_up_is_open(work.settings, email_normal):
+        return None
     if plan.decision.rule is LinkRule.UNPROVED_GIVES_WAY and plan.found.local is not None:
-        return await hand_over_account(work, user=plan.found.local, comer=plan.proof.comer)
-    return await begin_account(work, comer=plan.proof.comer, proved=plan.situation.authority)
+        return await hand_over_account(work, user=plan.found.local, comer=plan.proof.comer, role=role)
+    return await begin_account(work, comer=plan.proof.comer, proved=plan.situation.authority, role=role)
 
 
 async def _use(work: Work, comer: id_token.Identity, identity: Identity) -> Identity | None:
@@ -199,3 +223,6 @@ async def _record(work: Work, errand: Errand, arrived: Arrived) -> None:
         "identity_id": str(arrived.identity_id),
     }
     await audit.record(work, kind, **about, detail=detail)
+    if kind is AuditKind.FEDERATION_LINKED:
+        event, what = NoticeEvent.IDENTITY_LINKED, errand.flow.provider
+        await notify(work, user_id=arrived.user_id, event=event, what=what)

@@ -1,6 +1,6 @@
 """What people do with the identities of their own account: see them, and remove one."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -9,10 +9,12 @@ from sqlalchemy import delete, select
 from app.auth.actor import CurrentUser
 from app.database import Reader, Work
 from app.exceptions import LastWayIn, NotFoundError
+from app.mail.messages import NoticeEvent
 from app.models import AuditKind, EndCause, Identity, User
 from app.services import audit
 from app.services.callers import reread_current_user
 from app.services.federation.kept_tokens import TokenSeals, take_tokens
+from app.services.mailed.notices import notify
 from app.services.sessions.end import end_sessions_of
 
 
@@ -31,14 +33,14 @@ async def list_identities(read: Reader, *, user: CurrentUser) -> Sequence[Identi
 
 
 async def unlink(
-    work: Work, *, user: CurrentUser, identity_id: UUID, issuers: Collection[str], seals: TokenSeals
+    work: Work, *, user: CurrentUser, identity_id: UUID, issuers: Mapping[str, str], seals: TokenSeals
 ) -> Unlinked:
     """Remove an identity of the caller's, and end every other session of theirs: somebody may have come in by it.
 
     Return what is left to do once this is committed.
 
-    `issuers` are those of the providers that can be used at present: an identity of another one is no way in. The
-    account is locked, so that of two removals at once the second sees what the first has left. Raises `NotFoundError`,
+    `issuers` are those of the providers that can be used at present, with the names of these: an identity of another one
+    is no way in. The account is locked, so that of two removals at once the second sees what the first has left. Raises `NotFoundError`,
     `LastWayIn`, and `SessionEnded` or `TokenInvalid` when the caller's session has ended meanwhile.
     """
     about = audit.About(actor_id=user.id, target_id=user.id, session_id=user.session_id)
@@ -60,4 +62,6 @@ async def unlink(
     await end_sessions_of(work, user_id=user.id, cause=EndCause.WAY_IN_REMOVED, but=user.session_id)
     detail = {"identity_id": str(identity_id), "issuer": removed.issuer}
     await audit.record(work, AuditKind.FEDERATION_UNLINKED, **about, detail=detail)
+    provider = issuers.get(removed.issuer, removed.issuer)
+    await notify(work, user_id=user.id, event=NoticeEvent.IDENTITY_UNLINKED, what=provider)
     return Unlinked(issuer=removed.issuer, token=token)

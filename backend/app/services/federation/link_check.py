@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from uuid import UUID
 
 from sqlalchemy import or_, select
@@ -10,11 +11,12 @@ from app.auth.emails import EmailInvalid, parse_email
 from app.auth.linking import LinkAction, LinkDecision, LinkRule, LinkSituation, decide
 from app.auth.oidc.id_token import Identity as Comer
 from app.auth.oidc.provider import Provider
+from app.config import Settings
 from app.database import Reader
 from app.exceptions import AppException, FieldCode, FieldInvalid, IdTokenInvalid, InvalidCredentials, NotFoundError
 from app.models import Identity, User
 from app.services.federation.refusals import check_decision
-from app.services.federation.situations import Found, account_with_address, identity_of, situation_of
+from app.services.federation.situations import Found, account_with_address, identity_of, sign_up_for, situation_of
 
 _MOST_SUBJECTS = 5
 
@@ -46,7 +48,7 @@ class Forecast:
     """Who has come from this provider with the address, or belongs to its account; for a comer without a subject."""
 
 
-async def check_link(read: Reader, *, comer: SupposedComer, signed_in_as: str | None) -> Forecast:
+async def check_link(read: Reader, *, settings: Settings, comer: SupposedComer, signed_in_as: str | None) -> Forecast:
     """Return what would follow from the present state of the database.
 
     `signed_in_as` is the address of the account whose user would ask for the identity to be added. Raises
@@ -63,7 +65,7 @@ async def check_link(read: Reader, *, comer: SupposedComer, signed_in_as: str | 
         methods=(),
     )
     asked_by = await _asker(read, signed_in_as) if signed_in_as is not None else None
-    found = await _find(read, supposed)
+    found = await _find(read, settings, supposed)
     situation = situation_of(supposed, found, provider=comer.provider, asked_by=asked_by)
     decision = decide(situation)
     forecast = Forecast(
@@ -89,10 +91,11 @@ async def _asker(read: Reader, email: str) -> UUID:
     return users[0].id
 
 
-async def _find(read: Reader, comer: Comer) -> Found:
+async def _find(read: Reader, settings: Settings, comer: Comer) -> Found:
     identities: list[Identity] = list(await read.entities(identity_of(comer))) if comer.subject else []
     local: list[User] = list(await read.entities(account_with_address(comer.email or "")))
-    return Found(identity=identities[0] if identities else None, local=local[0] if local else None)
+    sign_up = await sign_up_for(settings, comer.email or "", first=read.first, now=datetime.now(UTC))
+    return Found(identities[0] if identities else None, local[0] if local else None, sign_up)
 
 
 async def _known_subjects(read: Reader, comer: Comer) -> Sequence[str]:

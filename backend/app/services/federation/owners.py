@@ -16,32 +16,35 @@ from app.models import AuditKind, EndCause, Identity, User
 from app.models.role import ORDINARY
 from app.services import audit
 from app.services.accounts import search_text
+from app.services.mailed.reset import forget_ways
 from app.services.sessions.end import end_sessions_of
 
 
-async def begin_account(work: Work, *, comer: id_token.Identity, proved: bool) -> UUID | None:
+async def begin_account(work: Work, *, comer: id_token.Identity, proved: bool, role: str | None = None) -> UUID | None:
     """Add an account for somebody new and return its id. None: the address has just been taken.
 
-    Not `proved`: the provider is no authority for the address. The account gives way to one that is.
+    Not `proved`: the provider is no authority for the address. The account gives way to one that is. `role` is what
+    somebody was invited to; None: the ordinary one.
     """
-    values = {"id": new_id(), "is_active": True, "role_name": ORDINARY, "created_at": work.now, **_begun(work, comer)}
+    values = {"id": new_id(), "is_active": True, "created_at": work.now, **_begun(work, comer, role)}
     values["email_verified_at"] = work.now if proved else None
     statement = insert_or_nothing(work, User, values, "email_normal").returning(User.id)
     return (await work.db.execute(statement)).scalar_one_or_none()
 
 
-async def hand_over_account(work: Work, *, user: User, comer: id_token.Identity) -> UUID:
+async def hand_over_account(work: Work, *, user: User, comer: id_token.Identity, role: str | None = None) -> UUID:
     """Give an account to the owner of its address, and return its id.
 
     Every way in that somebody has put there who never proved the address to be theirs is gone: the password, the
-    sessions, the identities, and with these their one-time codes. Raises `InvalidCredentials` for a disabled account,
+    sessions, the identities, and with these their one-time codes, and what was mailed for it. Raises `InvalidCredentials` for a disabled account,
     which stays as it is.
     """
     if not user.is_active:
         raise InvalidCredentials
     await work.db.execute(delete(Identity).where(Identity.user_id == user.id))
+    await forget_ways(work, user_id=user.id)
     await end_sessions_of(work, user_id=user.id, cause=EndCause.ADDRESS_PROVED)
-    await work.db.execute(update(User).where(User.id == user.id).values(_begun(work, comer)))
+    await work.db.execute(update(User).where(User.id == user.id).values(_begun(work, comer, role)))
     await audit.record(work, AuditKind.FEDERATION_ACCOUNT_GAVE_WAY, target_id=user.id)
     return user.id
 
@@ -63,7 +66,7 @@ async def note_proof(work: Work, *, identity: Identity, session_id: UUID | None)
     await audit.record(work, AuditKind.FEDERATION_ADDRESS_PROVED, **about, detail={"identity_id": str(identity.id)})
 
 
-def _begun(work: Work, comer: id_token.Identity) -> dict[str, object]:
+def _begun(work: Work, comer: id_token.Identity, role: str | None) -> dict[str, object]:
     """What an account is whose only proof, until now, came from the provider, which is an authority for its address."""
     address = parse_email(comer.email or "")
     return {
@@ -73,6 +76,7 @@ def _begun(work: Work, comer: id_token.Identity) -> dict[str, object]:
         "full_name": comer.name,
         "search_text": search_text(address.normal, comer.name),
         "password_hash": None,
+        "role_name": role or ORDINARY,
         "updated_at": work.now,
     }
 

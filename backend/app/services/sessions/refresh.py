@@ -8,8 +8,10 @@ from app.auth.tokens import RefreshToken
 from app.auth.transports import Transport
 from app.database import Work
 from app.exceptions import RefreshTokenInvalid, SessionEnded
-from app.models import AuditKind, EndCause, Session, SessionEventKind
+from app.mail.messages import NoticeEvent
+from app.models import AuditKind, EndCause, Session, SessionEventKind, User
 from app.services import audit
+from app.services.mailed.notices import notify
 from app.services.sessions.events import record_event, record_habit
 from app.services.sessions.issue import Issued, claims_of
 from app.services.sessions.state import alive, end_cause_of
@@ -24,7 +26,11 @@ async def refresh_session(work: Work, *, presented: RefreshToken) -> Issued:
     two tabs or a lost answer sign nobody out. Anything older is theft: the session ends (RFC 9700, section 4.14.2).
     Raises `SessionEnded` with the cause, or `RefreshTokenInvalid` when there is no such session.
     """
-    session = await _rotate(work, presented)
+    session = await _rotate(work, presented, may_end=False)
+    if session is None:
+        # Its user is told by mail when it ends now, and whoever ends sessions takes the account first: so do we.
+        await _lock_owner(work, presented)
+        session = await _rotate(work, presented, may_end=True)
     if session is None:
         raise await _why_not(work, presented)
     if session.ended_at is not None:
@@ -38,9 +44,15 @@ async def refresh_session(work: Work, *, presented: RefreshToken) -> Issued:
     return Issued(claims=claims_of(work, session), refresh=presented.at(session.counter))
 
 
-async def _rotate(work: Work, presented: RefreshToken) -> Session | None:
+async def _lock_owner(work: Work, presented: RefreshToken) -> None:
+    owner = select(Session.user_id).where(*_holder_of(presented)).scalar_subquery()
+    await work.db.execute(select(User.id).where(User.id == owner).with_for_update(read=True, key_share=True))
+
+
+async def _rotate(work: Work, presented: RefreshToken, *, may_end: bool) -> Session | None:
     """Decide on a presented token in one statement: rotate, repeat the child, or end the session for reuse.
 
+    None: no living session takes it, or, unless it `may_end`, one that would end for it.
     PostgreSQL evaluates the whole statement again on the newest row when another one changed it meanwhile, and
     SQLite takes one writer at a time: of fifty at once, one rotates and the others see its result.
     """
@@ -50,7 +62,7 @@ async def _rotate(work: Work, presented: RefreshToken) -> Session | None:
     idle_expires_at = work.now + work.settings.session_idle_ttl
     statement = (
         update(Session)
-        .where(*_holder_of(presented), *alive(work.now))
+        .where(*_holder_of(presented), *alive(work.now), *(() if may_end else (~is_reuse,)))
         .values(
             counter=case((is_current, Session.counter + 1), else_=Session.counter),
             refreshed_at=case((is_current, work.now), else_=Session.refreshed_at),
@@ -77,6 +89,7 @@ async def _record_reuse(work: Work, session: Session, presented: RefreshToken) -
     await record_event(work, session.id, kind=SessionEventKind.ENDED, detail=session.end_cause)
     about = audit.About(target_id=session.user_id, session_id=session.id)
     audit.refuse(work, AuditKind.SESSION_ENDED, **about, cause=session.end_cause, detail={"counter": presented.counter})
+    await notify(work, user_id=session.user_id, event=NoticeEvent.SESSION_STOLEN)
 
 
 async def _why_not(work: Work, presented: RefreshToken) -> SessionEnded | RefreshTokenInvalid:

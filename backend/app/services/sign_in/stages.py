@@ -29,6 +29,8 @@ class Attempt:
     """How, so far (RFC 8176)."""
     authenticated_at: datetime | None = None
     """When. None: nobody knows, so what asks for a fresh proof asks for another one."""
+    proves_address: bool = False
+    """Whether this very proof shows that the account's address is its user's, though the account does not say so yet."""
 
 
 @dataclass(frozen=True)

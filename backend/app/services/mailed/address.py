@@ -1,0 +1,165 @@
+"""Another address for an account: its user proves the new one, and whoever has the old one can say no.
+
+Nobody learns here whose address is whose: an address that has an account is answered like one that has none, and its owner
+alone is told, by mail.
+"""
+
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Select, select, update
+
+from app.auth.actor import CurrentUser
+from app.auth.emails import EmailAddress, mask_email
+from app.database import Work
+from app.exceptions import ConflictError, MailedProofInvalid
+from app.mail.links import MailPage, page_link
+from app.mail.messages import (
+    AddressChangeNotice,
+    AlreadyRegistered,
+    ConfirmNewAddress,
+    Message,
+    NoticeEvent,
+    Recipient,
+)
+from app.models import AuditKind, Purpose, User
+from app.services import audit, outbox
+from app.services.accounts import checked_email, search_text
+from app.services.callers import lock_current_user
+from app.services.mailed import notices
+from app.services.mailed.proofs import Proved, forget_proofs, issue_proof
+from app.services.mailed.reset import FromMail, forget_ways, spend
+from app.services.sessions.state import living_session
+
+VALID_FOR = timedelta(hours=1)
+REQUESTED = "address_change_requested"
+
+
+async def request_change(work: Work, *, user: CurrentUser, email: str) -> None:
+    """Mail a new address what confirms it, and the present one what stops that. The request before counts no more.
+
+    An address that has another account gets a mail that says so, and the caller gets the same answer after the same work.
+    A present address that nobody has ever proved has no say: it may be a slip of the pen, and a stranger's. Raises
+    `FieldInvalid` for what is no address, `SessionEnded` or `TokenInvalid` when the session has ended meanwhile.
+    """
+    address = checked_email(email)
+    await lock_current_user(work, user=user)
+    account = (await work.db.execute(_account(User.id == user.id))).scalar_one()
+    other = await _find(work, User.email_normal == address.normal, User.id != user.id)
+    messages = [await _to_new(work, user=user, account=account, address=address, other=other)]
+    if account.email_verified_at is not None:
+        messages.append(await _to_present(work, account, address))
+    await outbox.post(work, *messages)
+    about = audit.About(actor_id=user.id, target_id=user.id, session_id=user.session_id)
+    detail = {"new": mask_email(address.deliverable)}
+    await audit.record(work, AuditKind.USER_ADDRESS_CHANGE_REQUESTED, **about, detail=detail)
+
+
+async def confirm_change(work: Work, *, brought: FromMail) -> None:
+    """Give an account the address that its user has proved with this. Of any number at once one succeeds.
+
+    The unique index decides whether the address is free; who has it already is told by mail. What was mailed to the former
+    address counts no more, but for what undoes, and that neither if nobody had ever proved it. Raises
+    `MailedProofInvalid`, also when the session has ended that asked: it may have been an intruder's.
+    """
+    with audit.refusals(work, AuditKind.USER_ADDRESS_CHANGE_REFUSED, subject=brought.subject):
+        proved = await spend(work, Purpose.CHANGE_ADDRESS, brought)
+        account = await _asker(work, proved)
+        former, had_proved = Recipient.of(account), account.email_verified_at is not None
+        address = EmailAddress(deliverable=proved.detail["email"], normal=proved.email_normal)
+        if not await _claim(work, account, address):
+            await _tell_owner(work, address.normal)
+            raise MailedProofInvalid
+    if had_proved:
+        await forget_ways(work, user_id=account.id)
+    else:
+        await forget_proofs(work, user_id=account.id)
+    about = audit.About(actor_id=account.id, target_id=account.id, session_id=UUID(proved.detail["session_id"]))
+    detail = {"former": mask_email(former.address), "new": mask_email(address.deliverable)}
+    await audit.record(work, AuditKind.USER_ADDRESS_CHANGED, **about, detail=detail)
+    await _tell_both(work, former if had_proved else None, account.id)
+
+
+async def _to_new(
+    work: Work, *, user: CurrentUser, account: User, address: EmailAddress, other: User | None
+) -> Message:
+    """Return the mail to the new address. The work is the same whether or not it has an account, and so is what counts."""
+    await forget_proofs(work, user_id=user.id, purposes=[Purpose.CHANGE_ADDRESS])
+    proof = await issue_proof(
+        work,
+        purpose=Purpose.CHANGE_ADDRESS,
+        email_normal=address.normal,
+        user_id=user.id,
+        valid_for=VALID_FOR,
+        detail={"email": address.deliverable, "from": account.email_normal, "session_id": str(user.session_id)},
+    )
+    if other is not None:
+        return _already_registered(work, other)
+    return ConfirmNewAddress(
+        to=Recipient(address=address.deliverable, locale=account.locale),
+        link=page_link(work.settings, MailPage.CHANGE, token=proof.token),
+        code=proof.code or "",
+        valid_for=proof.valid_for,
+    )
+
+
+async def _to_present(work: Work, account: User, address: EmailAddress) -> Message:
+    to, masked = Recipient.of(account), mask_email(address.deliverable)
+    veto = await notices.issue_undo(work, purpose=Purpose.VETO_ADDRESS, to=to, because=REQUESTED)
+    return AddressChangeNotice(to=to, new_address=masked, veto=veto, valid_for=notices.VALID_FOR)
+
+
+async def _asker(work: Work, proved: Proved) -> User:
+    """Return the account, locked by now, if all is as it was when its user asked. Raises `MailedProofInvalid`."""
+    session_id = UUID(proved.detail["session_id"])
+    unchanged = User.email_normal == proved.detail["from"]
+    account = await _find(work, User.id == proved.user_id, unchanged, living_session(session_id, work.now))
+    if account is None:
+        raise MailedProofInvalid
+    return account
+
+
+async def _claim(work: Work, account: User, address: EmailAddress) -> bool:
+    """Give the account the address. False: another one has it."""
+    values = {
+        "email": address.deliverable,
+        "email_normal": address.normal,
+        "email_verified_at": work.now,
+        "search_text": search_text(address.normal, account.full_name),
+        "updated_at": work.now,
+    }
+    statement = update(User).where(User.id == account.id).values(values).execution_options(synchronize_session=False)
+    try:
+        async with work.db.begin_nested():
+            await work.db.execute(statement)
+    except ConflictError:
+        return False
+    return True
+
+
+async def _tell_owner(work: Work, email_normal: str) -> None:
+    owner = await _find(work, User.email_normal == email_normal)
+    if owner is not None:
+        await outbox.post(work, _already_registered(work, owner))
+
+
+async def _tell_both(work: Work, former: Recipient | None, user_id: UUID) -> None:
+    """Tell whoever reads either address. Only the former one can undo it: the new one may be a thief's."""
+    account = (await work.db.execute(_account(User.id == user_id))).scalar_one()
+    event, new = NoticeEvent.ADDRESS_CHANGED, Recipient.of(account)
+    if former is not None:
+        await notices.notify_at(work, to=former, event=event, what=mask_email(new.address))
+    await notices.notify_at(work, to=new, event=event, what=mask_email(new.address), can_undo=False)
+
+
+def _already_registered(work: Work, owner: User) -> Message:
+    sign_in, reset = page_link(work.settings, MailPage.SIGN_IN), page_link(work.settings, MailPage.FORGOT)
+    return AlreadyRegistered(to=Recipient.of(owner), sign_in=sign_in, reset=reset)
+
+
+async def _find(work: Work, *which: ColumnElement[bool]) -> User | None:
+    return (await work.db.execute(_account(*which))).scalar_one_or_none()
+
+
+def _account(*which: ColumnElement[bool]) -> Select[User]:
+    return select(User).where(*which).execution_options(populate_existing=True)

@@ -1,0 +1,69 @@
+"""Security notices: who has an account learns of what was done to it, at the address that it has at that moment.
+
+Each notice carries a link by which its reader can say "this wasn't me" (`undo.py`). It is posted in the transaction of what
+it tells of: neither is there without the other.
+"""
+
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy import select
+
+from app.auth.devices import UNKNOWN, device_name
+from app.auth.emails import parse_email
+from app.database import Work
+from app.mail.links import Link, MailPage, page_link
+from app.mail.messages import NoticeEvent, Recipient, SecurityNotice
+from app.models import Purpose, User
+from app.services import outbox
+from app.services.mailed.proofs import issue_proof
+from app.services.sign_in.stages import SignInElsewhere
+
+VALID_FOR = timedelta(hours=72)
+"""For how long what a notice tells of can be undone: a weekend, and a day to read one's mail."""
+
+
+async def notify(work: Work, *, user_id: UUID, event: NoticeEvent, what: str | None = None) -> None:
+    """Tell the user of an account what was done to it. `what` is what the event leaves open, such as the provider."""
+    account = select(User).where(User.id == user_id).execution_options(populate_existing=True)
+    user = (await work.db.execute(account)).scalar_one()
+    await notify_at(work, to=Recipient.of(user), event=event, what=what)
+
+
+async def notify_at(
+    work: Work, *, to: Recipient, event: NoticeEvent, what: str | None = None, can_undo: bool = True
+) -> None:
+    """Tell somebody what was done to an account at an address that it has, or had until just now."""
+    undo = await issue_undo(work, purpose=Purpose.UNDO, to=to, because=event.value) if can_undo else None
+    device = device_name(work.client.user_agent)
+    notice = SecurityNotice(
+        to=to,
+        event=event,
+        at=work.now,
+        device=None if device == UNKNOWN else device,
+        client_address=work.client.address,
+        what=what,
+        undo=undo,
+        valid_for=VALID_FOR,
+    )
+    await outbox.post(work, notice)
+
+
+async def issue_undo(work: Work, *, purpose: Purpose, to: Recipient, because: str) -> Link:
+    """Return the link by which the reader of a mail to this address takes the account back as it was before now."""
+    proof = await issue_proof(
+        work,
+        purpose=purpose,
+        email_normal=parse_email(to.address).normal,
+        user_id=to.user_id,
+        valid_for=VALID_FOR,
+        with_code=False,
+        detail={"email": to.address, "because": because},
+    )
+    page = MailPage.VETO if purpose is Purpose.VETO_ADDRESS else MailPage.UNDO
+    return page_link(work.settings, page, token=proof.token)
+
+
+async def notify_of_sign_in(work: Work, elsewhere: SignInElsewhere) -> None:
+    """Tell a user of a sign-in with a new device or from a new place. An observer of every sign-in."""
+    await notify(work, user_id=elsewhere.session.user_id, event=NoticeEvent.NEW_DEVICE)

@@ -1,0 +1,157 @@
+"""A forgotten password: a mail to the stored address, and a new password for whoever brings something out of it.
+
+A reset signs nobody in. Whoever has chosen the new password signs in with it as everybody does, past every gate.
+"""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy import delete, select, update
+
+from app.auth.emails import EmailInvalid, mask_email, parse_email
+from app.auth.passwords.pool import HashingPool
+from app.database import Work
+from app.exceptions import MailedProofInvalid
+from app.mail.links import MailPage, page_link
+from app.mail.messages import NoticeEvent, Recipient, ResetPassword
+from app.models import AuditKind, EndCause, Identity, Purpose, SignInCode, User
+from app.models.role import ORDINARY
+from app.services import audit, outbox
+from app.services.accounts import check_new_password, checked_email
+from app.services.mailed.notices import notify
+from app.services.mailed.proofs import (
+    NewProof,
+    Proved,
+    forget_proofs,
+    issue_proof,
+    pretend_proof,
+    spend_code,
+    spend_link,
+)
+from app.services.sessions.end import end_sessions_of
+
+VALID_FOR = timedelta(minutes=30)
+_WAYS = frozenset({Purpose.VERIFY_ADDRESS, Purpose.RESET_PASSWORD, Purpose.CHANGE_ADDRESS, Purpose.SIGN_IN})
+"""What was mailed that would change an account or sign somebody in. Not what undoes: else a thief would end that first."""
+
+
+@dataclass(frozen=True)
+class FromMail:
+    """What somebody brings out of a mail: the token of its link, or its code with the address that it was sent to."""
+
+    token: str | None = field(default=None, repr=False)
+    email: str = ""
+    code: str = field(default="", repr=False)
+
+    @property
+    def subject(self) -> str | None:
+        """What they call themselves, fit for a log."""
+        return mask_email(self.email) if self.token is None else None
+
+
+async def request_reset(work: Work, *, email: str) -> None:
+    """Mail the owner of an address a link and a code that choose a new password; earlier ones do not count any more.
+
+    An address without an account, or with a disabled one, takes the same work and gets no mail. Raises `FieldInvalid`
+    for what is no address.
+    """
+    address = checked_email(email)
+    account = select(User).where(User.email_normal == address.normal).execution_options(populate_existing=True)
+    user = (await work.db.execute(account)).scalar_one_or_none()
+    if user is not None and user.is_active:
+        await mail_reset(work, user_id=user.id, to=Recipient.of(user))
+        await audit.record(work, AuditKind.USER_PASSWORD_RESET_REQUESTED, target_id=user.id)
+        return
+    proof = await pretend_proof(work, purpose=Purpose.RESET_PASSWORD)
+    await outbox.pretend(work, _mail(work, proof, Recipient(address=address.deliverable)))
+    about = audit.About(target_id=user.id if user else None, subject=mask_email(email))
+    cause = "user_disabled" if user else "unknown_address"
+    audit.refuse(work, AuditKind.USER_PASSWORD_RESET_REQUESTED, **about, cause=cause)
+
+
+async def mail_reset(work: Work, *, user_id: UUID, to: Recipient) -> None:
+    """Mail a link and a code that choose a new password to the address of an account."""
+    proof = await issue_proof(
+        work,
+        purpose=Purpose.RESET_PASSWORD,
+        email_normal=parse_email(to.address).normal,
+        user_id=user_id,
+        valid_for=VALID_FOR,
+    )
+    await outbox.post(work, _mail(work, proof, to))
+
+
+async def reset_password(work: Work, hashing: HashingPool, *, brought: FromMail, new: str) -> None:
+    """Give an account a new password, or its first one, for whoever reads its mail. Of any number at once one succeeds.
+
+    Every session ends, and everything else that was mailed or is under way and would let somebody in. Who reads the mail
+    owns the address; if nobody had proved that before, the identities go as well, which somebody else may have put there.
+    The account's second factors stay. Raises `FieldInvalid` for a password that is not accepted, which leaves the mail
+    unspent; `MailedProofInvalid`, also for a disabled account and for an address that the account does not have any more;
+    `HashingBusy` under too much load.
+    """
+    check_new_password(work.settings, new, pointer="/new_password", own_words=())
+    replacement = await hashing.hash(new)
+    with audit.refusals(work, AuditKind.USER_PASSWORD_RESET_REFUSED, subject=brought.subject):
+        user = await _owner_of(work, await spend(work, Purpose.RESET_PASSWORD, brought))
+    words = (user.email_normal, user.full_name or "")
+    check_new_password(work.settings, new, pointer="/new_password", own_words=words)
+    unproved = may_hold_anothers(user)
+    if unproved:
+        await work.db.execute(delete(Identity).where(Identity.user_id == user.id))
+    values = {"password_hash": replacement, "email_verified_at": work.now, "updated_at": work.now}
+    await work.db.execute(update(User).where(User.id == user.id).values(values))
+    await end_ways_in(work, user_id=user.id, cause=EndCause.PASSWORD_RESET)
+    about = audit.About(actor_id=user.id, target_id=user.id)
+    await audit.record(work, AuditKind.USER_PASSWORD_RESET, **about, detail={"unproved": unproved})
+    await notify(work, user_id=user.id, event=NoticeEvent.PASSWORD_CHANGED)
+
+
+def may_hold_anothers(user: User) -> bool:
+    """Whether somebody else may have put something into an account: nobody has ever proved that its address is theirs.
+
+    Whoever was given more than the ordinary role was vouched for by an administrator.
+    """
+    return user.email_verified_at is None and user.role_name == ORDINARY
+
+
+async def spend(work: Work, purpose: Purpose, brought: FromMail) -> Proved:
+    """Use up what somebody brings. Raises `MailedProofInvalid`. The account is locked until the commit."""
+    if brought.token is not None:
+        return await spend_link(work, purpose=purpose, token=brought.token)
+    try:
+        address = parse_email(brought.email)
+    except EmailInvalid:
+        raise MailedProofInvalid from None
+    return await spend_code(work, purpose=purpose, email_normal=address.normal, code=brought.code)
+
+
+async def end_ways_in(work: Work, *, user_id: UUID, cause: EndCause) -> None:
+    """End every session of an account, and what could begin one or change the account without its password."""
+    await work.db.execute(delete(SignInCode).where(SignInCode.user_id == user_id))
+    await forget_ways(work, user_id=user_id)
+    await end_sessions_of(work, user_id=user_id, cause=cause)
+
+
+async def forget_ways(work: Work, *, user_id: UUID) -> None:
+    """Make worthless what was mailed for an account, but for what undoes."""
+    await forget_proofs(work, user_id=user_id, purposes=_WAYS)
+
+
+async def _owner_of(work: Work, proved: Proved) -> User:
+    """Return the account that a mail was sent to, if it still has that address and is active.
+
+    In a statement of its own, after the one that waited for the account. Raises `MailedProofInvalid`.
+    """
+    mine = (User.id == proved.user_id, User.email_normal == proved.email_normal, User.is_active)
+    statement = select(User).where(*mine).execution_options(populate_existing=True)
+    user = (await work.db.execute(statement)).scalar_one_or_none()
+    if user is None:
+        raise MailedProofInvalid
+    return user
+
+
+def _mail(work: Work, proof: NewProof, to: Recipient) -> ResetPassword:
+    link = page_link(work.settings, MailPage.RESET, token=proof.token)
+    return ResetPassword(to=to, link=link, code=proof.code or "", valid_for=VALID_FOR)

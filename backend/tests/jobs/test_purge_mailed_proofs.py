@@ -1,0 +1,32 @@
+"""Mailed values go once their time is over, and not a moment earlier."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from app.config import Settings
+from app.jobs.mailed_proofs import purge_old_proofs
+from app.runtime import Runtime
+from app.services.mailed import proofs
+from tests.instances import instance
+from tests.mailed.proving import end_proofs, issue, proofs_in
+
+
+async def test_what_is_over_goes_and_what_counts_stays(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    """V14.2.7: in batches."""
+    monkeypatch.setattr(proofs, "BATCH", 2)
+    monkeypatch.setattr("app.jobs.mailed_proofs.BATCH", 2)
+    for number in range(5):
+        await issue(runtime, email_normal=f"person{number}@example.com")
+    await end_proofs(runtime, now=datetime.now(UTC))
+    await issue(runtime, valid_for=timedelta(minutes=1))
+    await purge_old_proofs(runtime)
+    assert [row.email_normal for row in await proofs_in(runtime)] == ["ada@example.com"]
+
+
+async def test_a_server_does_so_when_it_starts(runtime: Runtime, settings: Settings) -> None:
+    """It is one of the server's own jobs."""
+    await issue(runtime)
+    await end_proofs(runtime, now=datetime.now(UTC))
+    async with instance(settings):
+        assert await proofs_in(runtime) == []

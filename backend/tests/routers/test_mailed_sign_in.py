@@ -1,0 +1,452 @@
+"""Sign-in with a mailed code, and by the link of the same mail."""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx2
+import pytest
+from fastapi import FastAPI
+from sqlalchemy import select, update
+
+from app.mail.sealing import open_mail
+from app.models import AuditKind, MailedProof, OutgoingMail, Purpose
+from app.runtime import Runtime
+from app.services.mailed.proofs import issue_proof
+from tests import gatehouse
+from tests.accounts import API, CLIENT, PASSWORD, Accounts, Person
+from tests.answers import problem_of, without_request_id
+from tests.audit import event_of, events_of
+from tests.conftest import BASE_URL
+from tests.contention import at_once
+from tests.cookies import FOREIGN_PAGE, OWN_PAGE, set_cookies
+from tests.outbox import mails_of
+from tests.rows import change_user, count, everything, find_session, find_user, living_sessions, write
+from tests.tokens import access_claims, session_id_of
+
+SESSION, FLOW = "__Host-ostiary", "__Host-ostiary-mail"
+"""The names of the cookies, spelt out, so that a change is seen."""
+WRONG = "MAILED_PROOF_INVALID"
+
+
+@dataclass
+class Asked:
+    """Somebody who has asked for a mail: with what the answer gave them."""
+
+    http: httpx2.AsyncClient
+    email: str
+    flow: str | None
+    cookie: str = ""
+
+    async def sign_in(self, *, transport: str = "bearer", **body: Any) -> httpx2.Response:
+        """Bring something out of the mail, with what was kept."""
+        headers = {**OWN_PAGE, "Cookie": f"{FLOW}={self.cookie}"} if self.cookie else dict(OWN_PAGE)
+        given = {"flow": self.flow, **body} if self.flow else body
+        return await self.http.post(f"{API}/auth/code/sign-in?transport={transport}", json=given, headers=headers)
+
+    async def type(self, code: str, *, transport: str = "bearer") -> httpx2.Response:
+        return await self.sign_in(transport=transport, email=self.email, code=code)
+
+
+async def ask(client: httpx2.AsyncClient, email: str, *, transport: str = "bearer") -> Asked:
+    response = await client.post(
+        f"{API}/auth/code/request?transport={transport}", json={"email": email}, headers=OWN_PAGE
+    )
+    assert response.status_code == 202, response.text
+    cookies = {cookie.name: cookie.value for cookie in set_cookies(response)}
+    return Asked(client, email, response.json()["flow"], cookies.get(FLOW, ""))
+
+
+async def mail_texts(runtime: Runtime) -> list[str]:
+    """Return the texts of every mail with a code, in their order."""
+    texts = []
+    for mail in await mails_of(runtime):
+        if mail.kind == "sign_in_code":
+            rendered = open_mail(runtime.settings, mail.content_encrypted or b"", mail_id=mail.id, kind=mail.kind)
+            assert rendered is not None
+            texts.append(rendered.text)
+    return texts
+
+
+async def code_of(runtime: Runtime) -> str:
+    """Return the code of the newest mail."""
+    found = re.search(r"^ {4}(\d{8})$", (await mail_texts(runtime))[-1], re.MULTILINE)
+    assert found
+    return found[1]
+
+
+async def token_of(runtime: Runtime) -> str:
+    """Return the token of the newest mail's link."""
+    found = re.search(r"/mail/sign-in#token=(\S+)", (await mail_texts(runtime))[-1])
+    assert found
+    return found[1]
+
+
+def another(code: str) -> str:
+    """Return a code that is wrong for sure."""
+    return f"{(int(code) + 1) % 10**8:08}"
+
+
+async def test_the_code_of_the_mail_signs_in(client: httpx2.AsyncClient, accounts: Accounts, runtime: Runtime) -> None:
+    """SE-03: one factor, and no second one."""
+    ada = await accounts.register()
+    asked = await ask(client, ada.email)
+    response = await asked.type(await code_of(runtime))
+    assert response.status_code == 200, response.text
+    ada.tokens = response.json()
+    assert (await ada.get("/auth/me")).json()["email"] == ada.email
+    claims = access_claims(ada.tokens["access_token"])
+    assert (claims["amr"], claims["acr"]) == (["email"], "aal1")
+    assert (await find_session(runtime, session_id_of(ada))).methods == "email"
+
+
+async def test_a_password_beside_a_mailed_code_is_no_second_factor(
+    client: httpx2.AsyncClient, accounts: Accounts, runtime: Runtime
+) -> None:
+    """SE-03, 3.5-03: e-mail raises nobody to aal2."""
+    ada = await accounts.register()
+    await change_user(runtime, ada, email_verified_at=datetime.now(UTC))
+    ada.tokens = (await (await ask(client, ada.email)).type(await code_of(runtime))).json()
+    renewed = await ada.post("/auth/reauthenticate", json={"password": PASSWORD})
+    assert renewed.status_code == 200, renewed.text
+    assert access_claims(renewed.json()["access_token"])["acr"] == "aal1"
+
+
+async def test_a_code_may_be_typed_as_people_type(
+    client: httpx2.AsyncClient, accounts: Accounts, runtime: Runtime
+) -> None:
+    ada = await accounts.register("Ada@Example.com")
+    asked = await ask(client, "ADA@example.COM")
+    code = await code_of(runtime)
+    assert (await asked.type(f" {code[:4]}-{code[4:]} ")).status_code == 200
+    assert len(await living_sessions(runtime, ada)) == 1
+
+
+async def test_a_code_counts_with_the_flow_of_whoever_asked_alone(
+    client: httpx2.AsyncClient, accounts: Accounts, runtime: Runtime
+) -> None:
+    """SE-03: who reads the code over a shoulder, or asks for another one, cannot use it; nor does it cost a try."""
+    ada = await accounts.register()
+    asked = await ask(client, ada.email)
+    code = await code_of(runtime)
+    other = await ask(client, (await accounts.register()).email)
+    for thief in (Asked(client, ada.email, other.flow), Asked(client, ada.email, None), Asked(client, ada.email, "x")):
+        for _ in range(3):
+            problem_of(await thief.type(code), 400, WRONG)
+    assert (await asked.type(code)).status_code == 200
+
+
+async def test_the_link_signs_in_in_the_browser_that_asked_alone(
+    client: httpx2.AsyncClient, accounts: Accounts, runtime: Runtime
+) -> None:
+    """3.3-10: nobody signs a stranger's browser in by sending a link of their own."""
+    ada = await accounts.register()
+    asked = await ask(client, ada.email, transport="cookie")
+    assert asked.flow is None
+    token = await token_of(runtime)
+    for other in (Asked(client, ada.email, None), Asked(client, ada.email, None, "x" * 43)):
+        problem_of(await other.sign_in(token=token, transport="cookie"), 400, WRONG)
+    response = await asked.sign_in(token=token, transport="cookie")
+    assert response.status_code == 200, response.text
+    cookies = {cookie.name: cookie for cookie in set_cookies(response)}
+    assert cookies[SESSION].attributes["HttpOnly"] is None
+    assert cookies[FLOW].attributes["Max-Age"] == "0"
+
+
+async def test_the_cookie_of_a_flow_is_kept_from_scripts_and_other_hosts(
+    client: httpx2.AsyncClient, accounts: Accounts
+) -> None:
+    """CK-05, CK-01."""
+    ada = await accounts.register()
+    body = {"email": ada.email}
+    response = await client.post(f"{API}/auth/code/request?transport=cookie", json=body, headers=OWN_PAGE)
+    (cookie,) = set_cookies(response)
+    expected = {"Max-Age": "600", "Path": "/", "Secure": None, "HttpOnly": None, "SameSite": "Lax"}
+    assert (cookie.name, dict(cookie.attributes)) == (FLOW, expected)
+    assert cookie.value not in response.text
+
+
+async def test_two_flow_cookies_are_none(client: httpx2.AsyncClient, accounts: Accounts, runtime: Runtime) -> None:
+    """3.6-13: one of them is a neighbour's."""
+    ada = await accounts.register()
+    asked = await ask(client, ada.email, transport="cookie")
+    asked.cookie = f"{asked.cookie}; {FLOW}=tossed"
+    problem_of(await asked.type(await code_of(runtime)), 400, WRONG)
+
+
+async def test_a_page_of_another_site_neither_asks_nor_signs_in_with_cookies(
+    client: httpx2.AsyncClient, accounts: Accounts, runtime: Runtime
+) -> None:
+    """3.3-10, CK-03."""
+    ada = await accounts.register()
+    asked = await ask(client, ada.email, transport="cookie")
+    cookie = {"Cookie": f"{FLOW}={asked.cookie}"}
+    body = {"email": ada.email, "code": await code_of(runtime)}
+    for path, sent in (("request?transport=cookie", {"email": ada.email}), ("sign-in?transport=cookie", body)):
+        response = await client.post(f"{API}/auth/code/{path}", json=sent, headers={**FOREIGN_PAGE, **cookie})
+        problem_of(response, 403, "CROSS_SITE_REQUEST")
+    response = await client.post(f"{API}/auth/code/sign-in", json=body, headers={**FOREIGN_PAGE, **cookie})
+    problem_of(response, 403, "CROSS_SITE_REQUEST")
+    assert (await asked.type(body["code"])).status_code == 200
+
+
+async def test_a_client_without_cookies_gets_no_link(
+    client: httpx2.AsyncClient, accounts: Accounts, runtime: Runtime
+) -> None:
+    """A link would open in a browser that never asked."""
+    ada = await accounts.register()
+    await ask(client, ada.email)
+    [text] = await mail_texts(runtime)
+    assert "/mail/sign-in" not in text
+
+
+async def test_known_unknown_and_disabled_addresses_are_answered_alike(
+    client: httpx2.AsyncClient, accounts: Accounts, runtime: Runtime
+) -> None:
+    """3.7-02, 3.3-16: the mail alone differs: there is none."""
+    ada, eve = await accounts.register(), await accounts.register()
+    await change_user(runtime, eve, is_active=False)
+    answers = []
+    for email in (ada.email, eve.email, "nobody@example.com"):
+        response = await client.post(
+            f"{API}/auth/code/request?transport=cookie", json={"email": email}, headers=OWN_PAGE
+        )
+        status, body, headers = without_request_id(response)
+        assert headers.pop("set-cookie").startswith(f"{FLOW}=")
+        answers.append((status, response.content, body, headers))
+    assert answers[0] == answers[1] == answers[2]
+    assert [mail.recipient for mail in await mails_of(runtime)] == [ada.email]
+    causes = [(event.outcome, event.cause) for event in await events_of(runtime, AuditKind.SIGN_IN_CODE_REQUESTED)]
+    assert causes == [("success", None), ("refused", "user_disabled"), ("refused", "unknown_address")]
+
+
+async def test_the_audit_log_masks_an_unknown_address(client: httpx2.AsyncClient, runtime: Runtime) -> None:
+    await ask(client, "nobody@example.com")
+    event = await event_of(runtime, AuditKind.SIGN_IN_CODE_REQUESTED)
+    assert (event.subject, event.target_id) == ("n***@example.com", None)
+
+
+async def test_a_mail_of_before_the_account_signs_nobody_in(
+    client: httpx2.AsyncClient, accounts: Accounts, runtime: Runtime
+) -> None:
+    """3.3-17: what counts for an address alone does not open the one that takes it meanwhile."""
+    async with runtime.database.begin(CLIENT) as work:
+        made = await issue_proof(
+            work,
+            purpose=Purpose.SIGN_IN,
+            email_normal="late@example.com",
+            valid_for=timedelta(minutes=10),
+            binding="kept",
+        )
+    await accounts.register("late@example.com")
+    late = Asked(client, "late@example.com", "kept")
+    problem_of(await late.type(made.code or ""), 400, WRONG)
+    problem_of(await late.sign_in(token=made.token), 400, WRONG)
+
+
+@pytest.mark.parametrize("column", ["email_normal", "is_active"])
+async def test_an_account_that_has_changed_is_not_signed_in_to(
+    client: httpx2.AsyncClient, accounts: Accounts, runtime: Runtime, column: str
+) -> None:
+    """3.3-16, 3.3-17: the mail went to the address of before; a disabled account stays shut."""
+    ada = await accounts.register()
+    asked = await ask(client, ada.email)
+    if column == "email_normal":
+        await change_user(runtime, ada, email="new@example.com", email_normal="new@example.com")
+        problem_of(await asked.type(await code_of(runtime)), 400, WRONG)
+    else:
+        await change_user(runtime, ada, is_active=False)
+        problem_of(await asked.type(await code_of(runtime)), 401, "INVALID_CREDENTIALS")
+    assert await living_sessions(runtime, ada) == set()
+
+
+async def test_a_code_counts_ten_minutes(client: httpx2.AsyncClient, accounts: Accounts, runtime: Runtime) -> None:
+    """SE-03."""
+    ada = await accounts.register()
+    for left, status in ((timedelta(seconds=-1), 400), (timedelta(seconds=10), 200)):
+        asked = await ask(client, ada.email)
+        (proof,) = await runtime.database.read.entities(select(MailedProof))
+        assert proof.expires_at - proof.created_at == timedelta(minutes=10)
+        await write(runtime, update(MailedProof).values(expires_at=datetime.now(UTC) + left))
+        assert (await asked.type(await code_of(runtime))).status_code == status
+
+
+async def test_five_wrong_codes_are_the_last(client: httpx2.AsyncClient, accounts: Accounts, runtime: Runtime) -> None:
+    """3.7-09, SE-03: then not even the right one counts; the link does."""
+    ada = await accounts.register()
+    asked = await ask(client, ada.email, transport="cookie")
+    code = await code_of(runtime)
+    for _ in range(5):
+        problem_of(await asked.type(another(code)), 400, WRONG)
+    problem_of(await asked.type(code), 400, WRONG)
+    assert (await asked.sign_in(token=await token_of(runtime), transport="cookie")).status_code == 200
+
+
+async def test_the_newest_mail_alone_counts(client: httpx2.AsyncClient, accounts: Accounts, runtime: Runtime) -> None:
+    """3.7-09: one live value, however many were asked for."""
+    ada = await accounts.register()
+    first = await ask(client, ada.email)
+    old = await code_of(runtime)
+    second = await ask(client, ada.email)
+    new = await code_of(runtime)
+    problem_of(await first.type(old), 400, WRONG)
+    problem_of(await second.type(old if old != new else another(new)), 400, WRONG)
+    assert (await second.type(new)).status_code == 200
+    assert await count(runtime, MailedProof, MailedProof.purpose == Purpose.SIGN_IN) == 0
+
+
+async def test_code_and_link_of_one_mail_count_once_together(
+    client: httpx2.AsyncClient, accounts: Accounts, runtime: Runtime
+) -> None:
+    """3.4-07."""
+    ada = await accounts.register()
+    asked = await ask(client, ada.email, transport="cookie")
+    code, token = await code_of(runtime), await token_of(runtime)
+    assert (await asked.type(code)).status_code == 200
+    problem_of(await asked.type(code), 400, WRONG)
+    problem_of(await asked.sign_in(token=token, transport="cookie"), 400, WRONG)
+
+
+@pytest.mark.parametrize("way", ["code", "link"])
+async def test_of_twenty_at_once_one_signs_in(
+    client: httpx2.AsyncClient, accounts: Accounts, runtime: Runtime, way: str
+) -> None:
+    """3.4-07: twenty in parallel."""
+    ada = await accounts.register()
+    asked = await ask(client, ada.email, transport="cookie")
+    body = {"email": ada.email, "code": await code_of(runtime)} if way == "code" else {"token": await token_of(runtime)}
+    responses = await at_once(20, lambda: asked.sign_in(**body))
+    assert sorted(response.status_code for response in responses) == [200] + [400] * 19
+    assert len(await living_sessions(runtime, ada)) == 1
+
+
+async def test_no_value_of_another_purpose_signs_in(
+    client: httpx2.AsyncClient, accounts: Accounts, runtime: Runtime
+) -> None:
+    """3.4-09."""
+    ada = await accounts.register()
+    asked = await ask(client, ada.email, transport="cookie")
+    code, token = await code_of(runtime), await token_of(runtime)
+    for purpose in set(Purpose) - {Purpose.SIGN_IN}:
+        await write(runtime, update(MailedProof).values(purpose=purpose.value))
+        problem_of(await asked.type(code), 400, WRONG)
+        problem_of(await asked.sign_in(token=token, transport="cookie"), 400, WRONG)
+    await write(runtime, update(MailedProof).values(purpose=Purpose.SIGN_IN.value))
+    assert (await asked.sign_in(token=token, transport="cookie")).status_code == 200
+
+
+async def test_a_refused_code_is_audited_without_being_told(
+    client: httpx2.AsyncClient, accounts: Accounts, runtime: Runtime
+) -> None:
+    """V16.2.5: masked address, no code."""
+    ada = await accounts.register("ada@example.com")
+    asked = await ask(client, ada.email)
+    wrong = another(await code_of(runtime))
+    problem_of(await asked.type(wrong), 400, WRONG)
+    event = await event_of(runtime, AuditKind.SIGN_IN_FAILED)
+    assert (event.cause, event.subject, event.detail) == (WRONG, "a***@example.com", {"method": "email"})
+    assert wrong not in repr([vars(row) for row in await events_of(runtime, AuditKind.SIGN_IN_FAILED)])
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"email": "ada@example.com"},
+        {"code": "12345678"},
+        {"email": "ada@example.com", "token": "x"},
+        {"email": "ada@example.com", "code": "12345678", "token": "x"},
+        {"token": None},
+    ],
+    ids=str,
+)
+async def test_either_code_or_link_is_sent(client: httpx2.AsyncClient, body: dict[str, Any]) -> None:
+    problem_of(await client.post(f"{API}/auth/code/sign-in", json=body), 422, "VALIDATION_FAILED")
+
+
+@pytest.mark.settings(MAIL_SIGN_IN="off")
+async def test_it_can_be_switched_off(client: httpx2.AsyncClient, accounts: Accounts, runtime: Runtime) -> None:
+    ada = await accounts.register()
+    for path in ("request", "sign-in"):
+        problem_of(await client.post(f"{API}/auth/code/{path}", json={"email": ada.email}), 404, "NOT_FOUND")
+    page = await client.get("/mail/sign-in")
+    assert (page.status_code, "<form" in page.text) == (200, False)
+    for path in ("/mail/sign-in", "/mail/sign-in/mail"):
+        assert (await client.post(path, data={"email": ada.email})).status_code in {404, 405}
+    assert await count(runtime, OutgoingMail) == 0
+
+
+async def test_mail_goes_to_the_stored_address(
+    client: httpx2.AsyncClient, accounts: Accounts, runtime: Runtime
+) -> None:
+    """3.3-19: never to what was typed."""
+    await accounts.register("Ada.Lovelace@example.com")
+    await ask(client, "ada.LOVELACE@EXAMPLE.com")
+    (mail,) = await mails_of(runtime)
+    assert mail.recipient == "Ada.Lovelace@example.com"
+
+
+async def test_the_first_proof_of_an_address_keeps_nothing_that_somebody_else_has_put_there(
+    client: httpx2.AsyncClient, accounts: Accounts, runtime: Runtime
+) -> None:
+    """3.3-01, ID-04: who has registered somebody else's address is out when its owner comes."""
+    mallory = await accounts.signed_in("ada@example.com")
+    asked = await ask(client, "ada@example.com")
+    ada = Person(client, mallory.id, mallory.email, "", (await asked.type(await code_of(runtime))).json())
+    assert (await mallory.get("/auth/me")).status_code == 401
+    form = {"username": mallory.email, "password": mallory.password}
+    problem_of(await client.post(f"{API}/auth/login", data=form), 401, "INVALID_CREDENTIALS")
+    assert (await ada.get("/auth/me")).status_code == 200
+    assert (await find_user(runtime, ada)).email_verified_at is not None
+
+
+@pytest.mark.parametrize("known", ["a proved address", "a role"])
+async def test_an_account_that_is_known_to_be_its_users_stays_as_it_is(
+    client: httpx2.AsyncClient, accounts: Accounts, runtime: Runtime, known: str
+) -> None:
+    """3.3-01: a proof of before, or an administrator's word."""
+    ada = await accounts.signed_in()
+    changes = {"role_name": "admin"} if known == "a role" else {"email_verified_at": datetime.now(UTC)}
+    await change_user(runtime, ada, **changes)
+    asked = await ask(client, ada.email)
+    assert (await asked.type(await code_of(runtime))).status_code == 200
+    await ada.sign_in()
+    assert len(await living_sessions(runtime, ada)) == 3
+    assert (await find_user(runtime, ada)).email_verified_at is not None
+
+
+@pytest.mark.settings(EMAIL_VERIFICATION="required")
+async def test_a_mailed_code_proves_the_address_where_that_is_required(
+    client: httpx2.AsyncClient, runtime: Runtime
+) -> None:
+    """The gate that asks for a proof is open to whoever brings one."""
+    body = {"email": "ada@example.com", "password": PASSWORD}
+    assert (await client.post(f"{API}/auth/register", json=body)).status_code == 202
+    asked = await ask(client, "ada@example.com")
+    assert (await asked.type(await code_of(runtime))).status_code == 200
+
+
+@pytest.mark.settings(EXTENSIONS=[gatehouse.NAME])
+async def test_a_closed_gate_keeps_out_whoever_brings_a_code(
+    app: FastAPI, client: httpx2.AsyncClient, accounts: Accounts, runtime: Runtime
+) -> None:
+    """3.7-07, 3.5-03: no way in is a way around a further demand, and nothing of the account changes."""
+    ada = await accounts.register("unpaid@example.com")
+    asked = await ask(client, ada.email)
+    before = await everything(runtime)
+    # A client without the check that every error is documented: this one is the product's.
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url=BASE_URL) as http:
+        asked.http = http
+        problem_of(await asked.type(await code_of(runtime)), 409, "GATEHOUSE_DUES_UNPAID")
+    assert await everything(runtime) == before
+
+
+async def test_the_account_has_no_password_to_guess_and_signs_in_all_the_same(
+    client: httpx2.AsyncClient, accounts: Accounts, runtime: Runtime
+) -> None:
+    ada = await accounts.register()
+    await change_user(runtime, ada, password_hash=None)
+    asked = await ask(client, ada.email)
+    assert (await asked.type(await code_of(runtime))).status_code == 200
+    assert (await find_user(runtime, ada)).password_hash is None
