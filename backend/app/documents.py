@@ -33,6 +33,7 @@ _SETTING_GROUPS = {
     "LIMITS_ENABLED": "Limits",
     "GOOGLE_CLIENT_ID": "Sign-in through providers",
     "SMTP_HOST": "Mail",
+    "EMAIL_VERIFICATION": "Who may have an account",
     "FRONTEND_URL": "Browsers and requests",
     "DOCS_ENABLED": "What is served",
     "LOG_LEVEL": "Logs",

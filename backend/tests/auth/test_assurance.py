@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.auth.assurance import authentication_level
+from app.auth.assurance import MAILED_CODE, authentication_level
 
 
 @pytest.mark.parametrize("methods", [(), ("pwd",), ("pwd", "pwd"), ["pwd", "pwd", "pwd"]])
@@ -16,6 +16,11 @@ def test_a_method_that_is_unknown_proves_nothing(unknown: str) -> None:
     """3.5-15: what nobody has rated cannot raise anybody."""
     assert authentication_level([unknown]) == "aal1"
     assert authentication_level(["pwd", unknown]) == "aal1"
+
+
+def test_a_mailed_code_raises_nobody() -> None:
+    """SE-03: e-mail is no second factor beside anything."""
+    assert {authentication_level([MAILED_CODE, other]) for other in ("pwd", "fed", "otp", MAILED_CODE)} == {"aal1"}
 
 
 @given(st.lists(st.text(max_size=10)))

@@ -146,14 +146,14 @@ def test_a_flow_of_one_provider_takes_no_answer_at_another_s_door() -> None:
 @pytest.mark.parametrize("issuer", [OTHER, "", f"{ISSUER}/", ISSUER.upper(), "id.example.com"])
 @pytest.mark.parametrize("metadata", [METADATA, NAMING], ids=["unannounced", "announced"])
 def test_an_answer_of_another_issuer_is_refused(issuer: str, metadata: ProviderMetadata) -> None:
-    """OA-05: RFC 9207, section 2.4; for a provider that does not announce the parameter as well."""
+    """OA-05, IS-02: RFC 9207, section 2.4; for a provider that does not announce the parameter as well."""
     for error in (None, "access_denied"):
         with pytest.raises(AnswerRejected):
             code_of(metadata=metadata, iss=issuer, error=error)
 
 
 def test_an_answer_names_its_issuer_where_that_is_promised() -> None:
-    """OA-05: RFC 9207, section 2.4."""
+    """OA-05, IS-02: RFC 9207, section 2.4."""
     assert code_of(metadata=NAMING, iss=ISSUER)
     assert code_of(metadata=METADATA, iss=ISSUER)
     for error in (None, "access_denied"):

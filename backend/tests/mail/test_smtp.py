@@ -63,7 +63,7 @@ def trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
     return context
 
 
-async def deliver(server: MailServer, envelope: Envelope = ENVELOPE, **changes: object) -> None:
+async def deliver(server: MailServer, envelope: Envelope = ENVELOPE, /, **changes: object) -> None:
     settings = settings_for("sqlite:///nothing.db", **server.settings(**{"SMTP_TIMEOUT_SECONDS": 5, **changes}))
     async with Postman(settings) as postman:
         await postman.deliver(envelope)

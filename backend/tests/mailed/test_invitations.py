@@ -40,14 +40,18 @@ async def accept(http: httpx2.AsyncClient, token: str, **more: str) -> httpx2.Re
     return await http.post(f"{API}/invitations/accept", json=body)
 
 
-@pytest.mark.parametrize("mode", ["open", "invite"])
+@pytest.mark.parametrize(
+    "mode",
+    [
+        pytest.param(mode, marks=pytest.mark.settings(SIGN_UP=mode, EMAIL_VERIFICATION="required"))
+        for mode in ("open", "invite")
+    ],
+)
 async def test_whoever_is_invited_makes_the_account_that_it_is_for(
-    database_url: str, request: pytest.FixtureRequest, mode: str
+    client: httpx2.AsyncClient, runtime: Runtime, mode: str
 ) -> None:
     """SIGN_UP: the mail proves the address, so that they come in at once where that is required."""
-    request.node.add_marker(pytest.mark.settings(SIGN_UP=mode, EMAIL_VERIFICATION="required"))
-    client: httpx2.AsyncClient = request.getfixturevalue("client")
-    runtime: Runtime = request.getfixturevalue("runtime")
+    assert mode == runtime.settings.SIGN_UP
     await add_role(runtime, "editor", rank=10)
     grace = await made(client, runtime)
     token = await invited(grace, runtime, role="editor")
@@ -198,7 +202,7 @@ async def test_an_account_that_nobody_has_proved_gives_way_to_whoever_was_invite
     """3.3-03, 3.3-05: in both orders, nothing that a stranger has put there stays."""
     grace = await accounts.administrator()
     token = await invited(grace, runtime) if first == "invitation" else ""
-    attacker = await accounts.signed_in(ADA, password=OTHERS_PASSWORD)
+    attacker = await (await accounts.register(ADA, password=OTHERS_PASSWORD)).sign_in()
     await write(runtime, insert(Identity).values(identity(attacker, "attacker", at=datetime.now(UTC))))
     token = token or await invited(grace, runtime)
     answer = await accept(grace.http, token)

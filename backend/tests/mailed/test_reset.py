@@ -17,6 +17,7 @@ from tests.answers import field_error_of, problem_of
 from tests.audit import event_of, events_of
 from tests.conftest import BASE_URL
 from tests.mailed.inbox import letters, newest
+from tests.mailed.proving import proofs_in
 from tests.mailed.recovering import (
     ADA,
     NEW,
@@ -146,6 +147,7 @@ async def test_everything_that_was_mailed_or_under_way_dies_with_a_reset(account
         insert(SignInCode).values(**code, expires_at=datetime.now(UTC) + timedelta(minutes=1)),
     )
     assert (await reset(ada.http, token=mail.token)).status_code == 204
+    assert {row.purpose for row in await proofs_in(runtime)} == {"undo", "veto_address"}
     problem_of(await confirm(ada.http, token=change.token), 400, "MAILED_PROOF_INVALID")
     assert await count(runtime, SignInCode) == 0
     assert (await find_user(runtime, ada)).email == ADA

@@ -47,7 +47,7 @@ async def test_the_mail_goes_to_the_stored_address(client: httpx2.AsyncClient, r
 
 @REQUIRED
 async def test_nobody_comes_in_before_the_address_is_proved(client: httpx2.AsyncClient, runtime: Runtime) -> None:
-    """3.3-03, ID-08: and only whoever knows the password learns that this is why."""
+    """S35, 3.3-03, ID-08: and only whoever knows the password learns that this is why."""
     tab = Tab(client)
     await tab.register()
     problem = problem_of(await log_in(client), 403, "EMAIL_NOT_VERIFIED")

@@ -32,9 +32,13 @@ async def test_the_document_page_loads_our_own_files_only(client: httpx2.AsyncCl
 
 async def test_every_file_of_a_page_is_there_with_its_media_type(client: httpx2.AsyncClient) -> None:
     """S83: with nosniff, a wrong media type would leave the page empty."""
-    loaded = {address for path in ("/docs", "/setup") for address in Page((await client.get(path)).text).addresses}
+    loaded = {
+        address
+        for path in ("/docs", "/setup", "/mail/reset")
+        for address in Page((await client.get(path)).text).addresses
+    }
     own = sorted(address for address in loaded if address.startswith("/assets/"))
-    assert len(own) == 6
+    assert len(own) == 7
     for address in own:
         response = await client.get(address)
         assert response.status_code == 200
@@ -46,7 +50,7 @@ async def test_every_file_of_a_page_is_there_with_its_media_type(client: httpx2.
 
 def test_no_file_of_ours_loads_anything_from_elsewhere() -> None:
     """S83, V3.6.1: neither our scripts nor our styles name another host."""
-    for name in ("docs.js", "setup.js", "page.css"):
+    for name in ("docs.js", "setup.js", "mailed.js", "page.css"):
         text = files("app.pages").joinpath("assets", name).read_text(encoding="utf-8")
         assert re.findall(r"(?:https?:)?//[\w-]+\.\w+|@import|url\(", text) == []
 

@@ -124,7 +124,7 @@ async def test_what_proves_nothing_changes_nothing(
     """3.4-09, PD-02: an empty form, which is what a program sends that presses every button, included."""
     await accounts.register("ada@example.com")
     before = await everything(runtime)
-    further = FURTHER.get(path, {})
+    further = FURTHER.get(MailPage(path), {})
     for form in NOTHING:
         assert WRONG in page_of(await send(client, path, **form, **further), 400).text
     assert await everything(runtime) == before

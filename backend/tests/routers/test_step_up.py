@@ -163,6 +163,7 @@ async def test_a_proof_prolongs_no_session(accounts: Accounts, runtime: Runtime)
 
 @STORE
 async def test_a_sign_in_is_proof_enough_until_the_limit(accounts: Accounts, runtime: Runtime) -> None:
+    """ST-01: then the challenge of RFC 9470, section 3, with `max_age`."""
     ada = await accounts.signed_in()
     assert (await ada.post(storefront.PAYOUTS)).status_code == 200
     await grow_stale(runtime, ada, by=LIMIT - timedelta(seconds=30))
