@@ -1,91 +1,24 @@
 """Sign-in with a mailed code, and by the link of the same mail."""
 
-import re
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx2
 import pytest
-from fastapi import FastAPI
 from sqlalchemy import select, update
 
-from app.mail.sealing import open_mail
 from app.models import AuditKind, MailedProof, OutgoingMail, Purpose
 from app.runtime import Runtime
 from app.services.mailed.proofs import issue_proof
-from tests import gatehouse
-from tests.accounts import API, CLIENT, PASSWORD, Accounts, Person
+from tests.accounts import API, CLIENT, PASSWORD, Accounts
 from tests.answers import problem_of, without_request_id
 from tests.audit import event_of, events_of
-from tests.conftest import BASE_URL
 from tests.contention import at_once
 from tests.cookies import FOREIGN_PAGE, OWN_PAGE, set_cookies
+from tests.mailed_codes import FLOW, SESSION, WRONG, Asked, another, ask, code_of, mail_texts, token_of
 from tests.outbox import mails_of
-from tests.rows import change_user, count, everything, find_session, find_user, living_sessions, write
+from tests.rows import change_user, count, find_session, living_sessions, write
 from tests.tokens import access_claims, session_id_of
-
-SESSION, FLOW = "__Host-ostiary", "__Host-ostiary-mail"
-"""The names of the cookies, spelt out, so that a change is seen."""
-WRONG = "MAILED_PROOF_INVALID"
-
-
-@dataclass
-class Asked:
-    """Somebody who has asked for a mail: with what the answer gave them."""
-
-    http: httpx2.AsyncClient
-    email: str
-    flow: str | None
-    cookie: str = ""
-
-    async def sign_in(self, *, transport: str = "bearer", **body: Any) -> httpx2.Response:
-        """Bring something out of the mail, with what was kept."""
-        headers = {**OWN_PAGE, "Cookie": f"{FLOW}={self.cookie}"} if self.cookie else dict(OWN_PAGE)
-        given = {"flow": self.flow, **body} if self.flow else body
-        return await self.http.post(f"{API}/auth/code/sign-in?transport={transport}", json=given, headers=headers)
-
-    async def type(self, code: str, *, transport: str = "bearer") -> httpx2.Response:
-        return await self.sign_in(transport=transport, email=self.email, code=code)
-
-
-async def ask(client: httpx2.AsyncClient, email: str, *, transport: str = "bearer") -> Asked:
-    response = await client.post(
-        f"{API}/auth/code/request?transport={transport}", json={"email": email}, headers=OWN_PAGE
-    )
-    assert response.status_code == 202, response.text
-    cookies = {cookie.name: cookie.value for cookie in set_cookies(response)}
-    return Asked(client, email, response.json()["flow"], cookies.get(FLOW, ""))
-
-
-async def mail_texts(runtime: Runtime) -> list[str]:
-    """Return the texts of every mail with a code, in their order."""
-    texts = []
-    for mail in await mails_of(runtime):
-        if mail.kind == "sign_in_code":
-            rendered = open_mail(runtime.settings, mail.content_encrypted or b"", mail_id=mail.id, kind=mail.kind)
-            assert rendered is not None
-            texts.append(rendered.text)
-    return texts
-
-
-async def code_of(runtime: Runtime) -> str:
-    """Return the code of the newest mail."""
-    found = re.search(r"^ {4}(\d{8})$", (await mail_texts(runtime))[-1], re.MULTILINE)
-    assert found
-    return found[1]
-
-
-async def token_of(runtime: Runtime) -> str:
-    """Return the token of the newest mail's link."""
-    found = re.search(r"/mail/sign-in#token=(\S+)", (await mail_texts(runtime))[-1])
-    assert found
-    return found[1]
-
-
-def another(code: str) -> str:
-    """Return a code that is wrong for sure."""
-    return f"{(int(code) + 1) % 10**8:08}"
 
 
 async def test_the_code_of_the_mail_signs_in(client: httpx2.AsyncClient, accounts: Accounts, runtime: Runtime) -> None:
@@ -245,22 +178,6 @@ async def test_a_mail_of_before_the_account_signs_nobody_in(
     problem_of(await late.sign_in(token=made.token), 400, WRONG)
 
 
-@pytest.mark.parametrize("column", ["email_normal", "is_active"])
-async def test_an_account_that_has_changed_is_not_signed_in_to(
-    client: httpx2.AsyncClient, accounts: Accounts, runtime: Runtime, column: str
-) -> None:
-    """3.3-16, 3.3-17: the mail went to the address of before; a disabled account stays shut."""
-    ada = await accounts.register()
-    asked = await ask(client, ada.email)
-    if column == "email_normal":
-        await change_user(runtime, ada, email="new@example.com", email_normal="new@example.com")
-        problem_of(await asked.type(await code_of(runtime)), 400, WRONG)
-    else:
-        await change_user(runtime, ada, is_active=False)
-        problem_of(await asked.type(await code_of(runtime)), 401, "INVALID_CREDENTIALS")
-    assert await living_sessions(runtime, ada) == set()
-
-
 async def test_a_code_counts_ten_minutes(client: httpx2.AsyncClient, accounts: Accounts, runtime: Runtime) -> None:
     """SE-03."""
     ada = await accounts.register()
@@ -385,68 +302,3 @@ async def test_mail_goes_to_the_stored_address(
     await ask(client, "ada.LOVELACE@EXAMPLE.com")
     (mail,) = await mails_of(runtime)
     assert mail.recipient == "Ada.Lovelace@example.com"
-
-
-async def test_the_first_proof_of_an_address_keeps_nothing_that_somebody_else_has_put_there(
-    client: httpx2.AsyncClient, accounts: Accounts, runtime: Runtime
-) -> None:
-    """3.3-01, ID-04: who has registered somebody else's address is out when its owner comes."""
-    mallory = await accounts.signed_in("ada@example.com")
-    asked = await ask(client, "ada@example.com")
-    ada = Person(client, mallory.id, mallory.email, "", (await asked.type(await code_of(runtime))).json())
-    assert (await mallory.get("/auth/me")).status_code == 401
-    form = {"username": mallory.email, "password": mallory.password}
-    problem_of(await client.post(f"{API}/auth/login", data=form), 401, "INVALID_CREDENTIALS")
-    assert (await ada.get("/auth/me")).status_code == 200
-    assert (await find_user(runtime, ada)).email_verified_at is not None
-
-
-@pytest.mark.parametrize("known", ["a proved address", "a role"])
-async def test_an_account_that_is_known_to_be_its_users_stays_as_it_is(
-    client: httpx2.AsyncClient, accounts: Accounts, runtime: Runtime, known: str
-) -> None:
-    """3.3-01: a proof of before, or an administrator's word."""
-    ada = await accounts.signed_in()
-    changes = {"role_name": "admin"} if known == "a role" else {"email_verified_at": datetime.now(UTC)}
-    await change_user(runtime, ada, **changes)
-    asked = await ask(client, ada.email)
-    assert (await asked.type(await code_of(runtime))).status_code == 200
-    await ada.sign_in()
-    assert len(await living_sessions(runtime, ada)) == 3
-    assert (await find_user(runtime, ada)).email_verified_at is not None
-
-
-@pytest.mark.settings(EMAIL_VERIFICATION="required")
-async def test_a_mailed_code_proves_the_address_where_that_is_required(
-    client: httpx2.AsyncClient, runtime: Runtime
-) -> None:
-    """The gate that asks for a proof is open to whoever brings one."""
-    body = {"email": "ada@example.com", "password": PASSWORD}
-    assert (await client.post(f"{API}/auth/register", json=body)).status_code == 202
-    asked = await ask(client, "ada@example.com")
-    assert (await asked.type(await code_of(runtime))).status_code == 200
-
-
-@pytest.mark.settings(EXTENSIONS=[gatehouse.NAME])
-async def test_a_closed_gate_keeps_out_whoever_brings_a_code(
-    app: FastAPI, client: httpx2.AsyncClient, accounts: Accounts, runtime: Runtime
-) -> None:
-    """3.7-07, 3.5-03: no way in is a way around a further demand, and nothing of the account changes."""
-    ada = await accounts.register("unpaid@example.com")
-    asked = await ask(client, ada.email)
-    before = await everything(runtime)
-    # A client without the check that every error is documented: this one is the product's.
-    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url=BASE_URL) as http:
-        asked.http = http
-        problem_of(await asked.type(await code_of(runtime)), 409, "GATEHOUSE_DUES_UNPAID")
-    assert await everything(runtime) == before
-
-
-async def test_the_account_has_no_password_to_guess_and_signs_in_all_the_same(
-    client: httpx2.AsyncClient, accounts: Accounts, runtime: Runtime
-) -> None:
-    ada = await accounts.register()
-    await change_user(runtime, ada, password_hash=None)
-    asked = await ask(client, ada.email)
-    assert (await asked.type(await code_of(runtime))).status_code == 200
-    assert (await find_user(runtime, ada)).password_hash is None
