@@ -16,6 +16,8 @@ class CurrentUser:
     email: str
     full_name: str | None
     is_active: bool
+    email_verified: bool
+    """Whether somebody has proved that the address is theirs."""
     role: str
     role_rank: int
     permissions: frozenset[str]

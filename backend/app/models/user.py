@@ -33,3 +33,8 @@ class User(Base):
     role_name: Mapped[str] = mapped_column(ForeignKey("roles.name"), default=ORDINARY, index=True)
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
+
+    @property
+    def email_verified(self) -> bool:
+        """Whether somebody has proved that the address is theirs."""
+        return self.email_verified_at is not None

@@ -13,6 +13,7 @@ class UserResponse(ResponseModel):
 
     id: UUID
     email: str
+    email_verified: bool = Field(description="Whether somebody has proved that the address is theirs.")
     full_name: str | None
     is_active: bool
     role: str = Field(validation_alias=AliasChoices("role", "role_name"), examples=["user"])

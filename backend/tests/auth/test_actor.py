@@ -12,6 +12,7 @@ ADA = CurrentUser(
     email="ada@example.com",
     full_name=None,
     is_active=True,
+    email_verified=True,
     role="support",
     role_rank=10,
     permissions=frozenset({"users:read"}),

@@ -21,7 +21,7 @@ async def test_people_see_their_own_account_and_nothing_secret(accounts: Account
     response = await ada.get("/auth/me")
     assert response.status_code == 200
     me = response.json()
-    assert set(me) == {"id", "email", "full_name", "is_active", "role", "created_at"}
+    assert set(me) == {"id", "email", "email_verified", "full_name", "is_active", "role", "created_at"}
     assert (me["id"], me["email"], me["full_name"]) == (ada.id, ada.email, "Ada Lovelace")
     assert (me["is_active"], me["role"]) == (True, "user")
     assert datetime.fromisoformat(me["created_at"]).tzinfo is not None

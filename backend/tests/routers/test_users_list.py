@@ -45,7 +45,15 @@ async def test_the_list_holds_nothing_secret(accounts: Accounts) -> None:
     """S12, S13, 3.8-02."""
     admin = await accounts.administrator()
     response = await admin.get(USERS)
-    assert set(response.json()["items"][0]) == {"id", "email", "full_name", "is_active", "role", "created_at"}
+    assert set(response.json()["items"][0]) == {
+        "id",
+        "email",
+        "email_verified",
+        "full_name",
+        "is_active",
+        "role",
+        "created_at",
+    }
     assert "argon2" not in response.text
 
 
