@@ -77,3 +77,10 @@ async def until_one_waits(runtime: Runtime) -> None:
 async def _waiting(runtime: Runtime) -> int:
     row = await runtime.database.read.first(_WAITING)
     return int(row[0]) if row else 0
+
+
+async def eventually(look: Callable[[], Awaitable[object]], expected: object) -> None:
+    """Look again and again, for what somebody else does beside the test, until this is seen."""
+    async with asyncio.timeout(10):
+        while await look() != expected:  # noqa: ASYNC110  # Nobody tells when it has been done.
+            await asyncio.sleep(0.01)

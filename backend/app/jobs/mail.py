@@ -146,6 +146,6 @@ async def purge_old_mail(runtime: Runtime) -> None:
             purged = await outbox.purge_mails(work)
 
 
-SEND_MAIL = Job(outbox.JOB, timedelta(seconds=5), send_due_mail, woken_by=wait_for_mail, is_awaited=False)
+SEND_MAIL = Job(outbox.JOB, timedelta(seconds=5), send_due_mail, woken_by=wait_for_mail)
 """Woken by each post in the same process; what other processes have posted, or was delayed, it finds by itself."""
 PURGE_MAIL = Job("purge-mail", timedelta(hours=1), purge_old_mail)

@@ -22,12 +22,14 @@ RETRY_SECONDS = 2.0
 """After a failure, such as a database that is away; twice as long after each further one in a row."""
 LONGEST_RETRY_SECONDS = 300.0
 START_PATIENCE_SECONDS = 10
-"""How long the start waits for the first round of all jobs. They go on afterwards."""
+"""How long the start waits for the first rounds that belong to it. They go on afterwards."""
+SETTLING_SECONDS = 60.0
+"""Within so long every other job has its first round, wherever its process stands among those that started with it."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """Something to be done at the start and then every so often, a tenth sooner or later."""
+    """Something to be done every so often, a tenth sooner or later."""
 
     name: str
     every: timedelta
@@ -36,17 +38,18 @@ class Job:
     """How long one round may take. One that takes longer is given up, and counts as failed."""
     woken_by: Callable[[Runtime], Awaitable[object]] | None = None
     """What ends the wait for the next round early, if anything does: an event of this process's."""
-    is_awaited: bool = True
-    """Whether the start waits for the first round. Not where that depends on somebody else's server."""
+    at_start: bool = False
+    """Whether its first round belongs to the start, which waits for it. Every other job waits a little first: processes
+    that start together, after a deployment, have enough to do."""
 
 
 @asynccontextmanager
 async def jobs_running(runtime: Runtime, jobs: Sequence[Job]) -> AsyncIterator[None]:
-    """Run each job once, then every so often until the block ends. A job that fails stops neither start nor server."""
+    """Run each job every so often until the block ends, those of the start at once. One that fails stops nothing."""
     loops = [_Loop(job, runtime) for job in jobs]
     tasks = [asyncio.create_task(loop.repeat()) for loop in loops]
     try:
-        await _wait_for([loop for loop in loops if loop.is_awaited])
+        await _wait_for([loop for loop in loops if loop.at_start])
         yield
     finally:
         for task in tasks:
@@ -78,7 +81,7 @@ class _Loop:
 
     def __init__(self, job: Job, runtime: Runtime) -> None:
         self.first_ended = asyncio.Event()
-        self.is_awaited = job.is_awaited
+        self.at_start = job.at_start
         self._job = job
         self._runtime = runtime
         self._rounds = Rounds()
@@ -86,6 +89,8 @@ class _Loop:
         self._noted_at: float | None = None
 
     async def repeat(self) -> None:
+        if not self.at_start:
+            await self._wait(random.uniform(0, min(self._job.every.total_seconds(), SETTLING_SECONDS)))  # noqa: S311
         while True:
             seconds = await self._run_once()
             await self._note()

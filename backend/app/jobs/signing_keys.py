@@ -22,5 +22,5 @@ async def tend_signing_keys(runtime: Runtime) -> None:
         await runtime.keys.reload()
 
 
-SIGNING_KEYS = Job(NAME, timedelta(minutes=1), tend_signing_keys)
+SIGNING_KEYS = Job(NAME, timedelta(minutes=1), tend_signing_keys, at_start=True)
 """Every minute, because without a key nobody can sign in. One statement, as long as nothing is to be done."""

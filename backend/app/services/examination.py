@@ -130,6 +130,10 @@ def _settings(settings: Settings) -> Iterator[Finding]:
             "all others. List the addresses from which your proxies connect",
             "V4.1.3",
         )
+    if not settings.SMTP_HOST:
+        yield Finding(
+            "advice", "SMTP_HOST is empty: no mail is sent, so nobody who forgot their password gets in again"
+        )
     if settings.PASSWORD_MIN_LENGTH < ADVISED_PASSWORD_LENGTH:
         yield Finding(
             "advice",

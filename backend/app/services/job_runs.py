@@ -66,7 +66,9 @@ def job_findings(runs: Sequence[JobRun], every: Mapping[str, timedelta], now: da
         return
     for name, interval in every.items():
         run = known.get(name)
-        if run is None or run.succeeded_at is None or now - run.succeeded_at > _LATE * interval + _PATIENCE:
+        if run is None:
+            yield Finding("advice", f"job {name}: has not run yet. It does within a minute of a start")
+        elif run.succeeded_at is None or now - run.succeeded_at > _LATE * interval + _PATIENCE:
             yield Finding(
                 "fault", f"job {name}: {_state(run)}. Is the server running, or with JOBS=apart `ostiary work`?"
             )
@@ -74,9 +76,7 @@ def job_findings(runs: Sequence[JobRun], every: Mapping[str, timedelta], now: da
             yield Finding("ok", f"job {name}: {_state(run)}")
 
 
-def _state(run: JobRun | None) -> str:
-    if run is None:
-        return "has never run"
+def _state(run: JobRun) -> str:
     well = f"{run.runs} rounds"
     if run.succeeded_at is not None:
         well += f", the last at {run.succeeded_at:%Y-%m-%d %H:%M:%S}Z in {run.milliseconds} ms"

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import structlog
 
+from app.jobs import periodic
 from app.jobs.mail import PURGE_MAIL, SEND_MAIL, purge_old_mail, send_due_mail
 from app.jobs.periodic import jobs_running
 from app.jobs.schedule import JOBS
@@ -254,8 +255,11 @@ async def test_a_post_wakes_the_job_of_its_process(database_url: str) -> None:
                 await office.server.wait_for(number)
 
 
-async def test_an_application_starts_and_answers_while_the_mail_server_stalls(database_url: str) -> None:
+async def test_an_application_starts_and_answers_while_the_mail_server_stalls(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """3.9-05: neither start nor request waits for it."""
+    monkeypatch.setattr(periodic, "SETTLING_SECONDS", 0.0)
     async with mail_server() as server:
         server.makes(Trouble.STALL_AT_GREETING)
         settings = settings_for(database_url, **server.settings(SMTP_TIMEOUT_SECONDS=300))

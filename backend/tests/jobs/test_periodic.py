@@ -43,7 +43,7 @@ class Rounds:
 
 async def test_a_job_runs_before_the_server_serves_and_again_and_again(runtime: Runtime) -> None:
     rounds = Rounds()
-    async with jobs_running(runtime, [Job("count", SOON, rounds.run)]):
+    async with jobs_running(runtime, [Job("count", SOON, rounds.run, at_start=True)]):
         assert rounds.count >= 1
         await rounds.reach(3)
 
@@ -52,7 +52,7 @@ async def test_a_job_that_fails_is_run_again(runtime: Runtime, monkeypatch: pyte
     """V16.5.3: whatever went wrong, the loop lives."""
     monkeypatch.setattr(periodic, "RETRY_SECONDS", 0.001)
     rounds = Rounds(DatabaseUnavailable(), ZeroDivisionError(), TimeoutError())
-    async with jobs_running(runtime, [Job("count", timedelta(days=1), rounds.run)]):
+    async with jobs_running(runtime, [Job("count", timedelta(days=1), rounds.run, at_start=True)]):
         await rounds.reach(4)
 
 
@@ -65,7 +65,7 @@ async def test_one_job_that_fails_stops_no_other(runtime: Runtime) -> None:
 async def test_jobs_stop_with_the_server(runtime: Runtime) -> None:
     rounds = Rounds()
     before = asyncio.all_tasks()
-    async with jobs_running(runtime, [Job("count", SOON, rounds.run)]):
+    async with jobs_running(runtime, [Job("count", SOON, rounds.run, at_start=True)]):
         assert len(asyncio.all_tasks() - before) == 1
     assert asyncio.all_tasks() == before
 
@@ -79,7 +79,7 @@ async def test_a_job_that_hangs_does_not_keep_the_server_from_starting(
     async def hang(_: Runtime) -> None:
         await asyncio.Event().wait()
 
-    async with jobs_running(runtime, [Job("hang", SOON, hang)]):
+    async with jobs_running(runtime, [Job("hang", SOON, hang, at_start=True)]):
         pass
 
 
@@ -116,7 +116,7 @@ async def test_a_round_that_takes_too_long_is_given_up_and_the_next_one_comes(
         await rounds.run(runtime)
         await asyncio.Event().wait()
 
-    async with jobs_running(runtime, [Job("hang", SOON, hang, within=SOON)]):
+    async with jobs_running(runtime, [Job("hang", SOON, hang, within=SOON, at_start=True)]):
         await rounds.reach(3)
     run = await run_of(runtime, "hang")
     assert (run.runs, run.cause, run.succeeded_at) == (0, "TimeoutError", None)
@@ -130,7 +130,7 @@ async def test_a_job_can_be_woken_before_its_time(runtime: Runtime) -> None:
         await bell.wait()
         bell.clear()
 
-    async with jobs_running(runtime, [Job("woken", timedelta(days=1), rounds.run, woken_by=ring)]):
+    async with jobs_running(runtime, [Job("woken", timedelta(days=1), rounds.run, woken_by=ring, at_start=True)]):
         assert rounds.count == 1
         bell.set()
         await rounds.reach(2)
@@ -150,7 +150,7 @@ async def test_how_jobs_are_doing_is_written_down_for_all_processes_together(
     monkeypatch.setattr(periodic, "RETRY_SECONDS", 0.001)
     for _ in range(2):
         rounds = Rounds(ZeroDivisionError("secret"))
-        async with jobs_running(runtime, [Job("count", timedelta(days=1), rounds.run)]):
+        async with jobs_running(runtime, [Job("count", timedelta(days=1), rounds.run, at_start=True)]):
             await rounds.reach(2)  # A failure is written down before the next round begins.
     run = await run_of(runtime, "count")
     assert (run.failures, run.cause) == (2, "ZeroDivisionError")
@@ -160,7 +160,7 @@ async def test_how_jobs_are_doing_is_written_down_for_all_processes_together(
 async def test_rounds_that_end_well_are_written_down_once_a_minute(runtime: Runtime) -> None:
     """A job that looks every second must not write every second."""
     rounds = Rounds()
-    async with jobs_running(runtime, [Job("often", SOON, rounds.run)]):
+    async with jobs_running(runtime, [Job("often", SOON, rounds.run, at_start=True)]):
         await rounds.reach(20)
     run = await run_of(runtime, "often")
     assert (run.runs, run.failures, run.failed_at, run.cause) == (1, 0, None, None)
