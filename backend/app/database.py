@@ -22,6 +22,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
 
+from app.auth.tokens import DeviceToken
 from app.config import Settings
 from app.exceptions import AppException, ConflictError, DatabaseUnavailable, InvalidRequest, Refusal
 
@@ -80,6 +81,8 @@ class Client:
     address: str | None
     user_agent: str | None
     request_id: str
+    device: DeviceToken | None = None
+    """What its device cookie says, if that is genuine: whose device it once was. Whether it still is, others judge."""
 
 
 class Reader:

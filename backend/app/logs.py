@@ -15,7 +15,7 @@ _SECRET_NAMES = re.compile(
 )
 _PLAIN_NAMES = frozenset({"token_id", "status_code", "error_code", "event"})
 _SECRET_VALUES = re.compile(
-    r"ost_(?:rt|sc|ec)_[\w-]{20,}"  # a refresh token, a session cookie or a one-time code
+    r"ost_[a-z]{2}_[\w-]{20,}"  # whatever secret we hand out: each names its kind
     r"|eyJ[\w-]{10,2000}\.[\w-]+\.[\w-]*"  # a JWT
     r"|(?<=://)[^/@\s:]{1,200}:[^/@\s]{1,200}(?=@)"  # user and password of a URL
     r"|\$(?:argon2|2[aby]|pbkdf2)[\w$,=+/.-]{10,}|pbkdf2_sha256\$[\w$=+/.-]{10,}"  # a stored hash

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 import app
 from app.auth.identifiers import new_id
-from app.auth.tokens import first_refresh_token, new_cookie_token
+from app.auth.tokens import DEVICE_PREFIX, first_refresh_token, new_cookie_token
 from app.logs import REDACTED, configure_logging, redact
+from app.services.mailed.proofs import PREFIXES
 from tests.auth.forge import signed
 from tests.configuring import load
 
@@ -28,6 +29,8 @@ SECRET_VALUES = {
     "unsigned token": JWT.rpartition(".")[0] + ".",
     "refresh token": REFRESH_TOKEN,
     "one-time code": "ost_ec_" + "k" * 43,
+    "device": DEVICE_PREFIX + "k" * 43,
+    **{f"link of {purpose}": prefix + "k" * 43 for purpose, prefix in PREFIXES.items()},
     "session cookie": new_cookie_token(new_id()).encode(b"k" * 32),
     "database password": "hunter2-of-the-database",
     "address": "ada.lovelace@example.com",

@@ -35,7 +35,6 @@ def upgrade() -> None:
         sa.Column("sent_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("given_up_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("cause", sa.String(300), nullable=True),
-        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name="fk_outgoing_mails_user_id_users", ondelete="SET NULL"),
         sa.PrimaryKeyConstraint("id", name="pk_outgoing_mails"),
     )
     op.create_index(

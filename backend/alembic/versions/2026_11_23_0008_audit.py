@@ -51,6 +51,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """The whole audit log goes; export it before."""
-    op.execute("DELETE FROM role_permissions WHERE permission = 'audit:read'")
+    # Other roles have it from the installation, not from here.
+    op.execute("DELETE FROM role_permissions WHERE role_name = 'admin' AND permission = 'audit:read'")
     op.drop_table("job_runs")
     op.drop_table("audit_events")

@@ -14,8 +14,15 @@ import structlog
 from fastapi import Depends, Query, Request, Response
 
 from app.auth.actor import CurrentUser
-from app.auth.assurance import FEDERATED
-from app.auth.credentials import EXPIRED_COOKIE, bearer_token, check_keeps_cookie, check_same_site, session_cookie
+from app.auth.assurance import FEDERATED, MAILED_CODE
+from app.auth.credentials import (
+    EXPIRED_COOKIE,
+    bearer_token,
+    check_keeps_cookie,
+    check_same_site,
+    find_device_cookie,
+    session_cookie,
+)
 from app.auth.handover import Handover
 from app.auth.passwords.pool import HashingPool
 from app.auth.transports import Transport
@@ -180,13 +187,20 @@ class FreshGuard(Guard):
         self.statement = f"proved within {int(max_age.total_seconds()) // 60} minutes"
         self.errors = (InsufficientUserAuthentication,)
 
-    async def __call__(self, user: SignedIn) -> CurrentUser:
+    async def __call__(self, request: Request, user: SignedIn) -> CurrentUser:
         """Return the caller. Raises `InsufficientUserAuthentication`, which says what would do."""
         if datetime.now(UTC) - user.authenticated_at > self.max_age:
             log.info("proof.too_old", authenticated_at=user.authenticated_at.isoformat())
-            methods = (PASSWORD,) if user.has_password else (FEDERATED,)
+            methods = _ways_to_prove(user, get_runtime(request).settings)
             raise InsufficientUserAuthentication(int(self.max_age.total_seconds()), methods)
         return user
+
+
+def _ways_to_prove(user: CurrentUser, settings: Settings) -> tuple[str, ...]:
+    """Return how somebody can prove anew who they are. Whoever has no password may have no provider either."""
+    if user.has_password:
+        return (PASSWORD,)
+    return (FEDERATED, MAILED_CODE) if settings.MAIL_SIGN_IN == "on" else (FEDERATED,)
 
 
 class FreshOrPasswordGuard(FreshGuard):
@@ -196,9 +210,9 @@ class FreshOrPasswordGuard(FreshGuard):
         super().__init__(max_age)
         self.statement = f"signed in; without a password, {self.statement}"
 
-    async def __call__(self, user: SignedIn) -> CurrentUser:
+    async def __call__(self, request: Request, user: SignedIn) -> CurrentUser:
         """Return the caller. Raises `InsufficientUserAuthentication`."""
-        return user if user.has_password else await super().__call__(user)
+        return user if user.has_password else await super().__call__(request, user)
 
 
 def fresh(*, minutes: int) -> FreshGuard:
@@ -265,6 +279,7 @@ def client_of(request: Request) -> Client:
         address=request.client.host if request.client else None,
         user_agent="".join(c for c in request.headers.get("user-agent", "") if c.isprintable()) or None,
         request_id=request.scope.get("ostiary.request_id", ""),
+        device=get_runtime(request).tokens.find_device(find_device_cookie(request)),
     )
 
 

@@ -10,9 +10,9 @@ from fastapi import Request
 from fastapi.params import Depends as Dependency
 
 from app.auth.actor import CurrentUser
-from app.auth.credentials import find_device_cookie
 from app.auth.dependencies import FORM_TYPE, SignedIn, client_of, get_runtime
-from app.exceptions import LimitsUnavailable, RateLimited
+from app.exceptions import DatabaseUnavailable, LimitsUnavailable, RateLimited
+from app.limits.limiter import Trier
 from app.limits.policy import LIMITS, Limit, Per
 from app.services.limits import find_trier, note_refusal
 
@@ -40,9 +40,15 @@ class LimitGuard:
         if not runtime.limiter.enabled:
             yield
             return
-        client, typed = client_of(request), await _typed(request, self._account)
-        device = runtime.tokens.find_device(find_device_cookie(request))
-        trier = await find_trier(runtime.database.read, client=client, typed=typed, device=device, now=now)
+        client, typed = client_of(request), None
+        trier = Trier(address=client.address)
+        if self._account is not None:
+            try:
+                typed = await _typed(request, self._account)
+            except _Unreadable:
+                trier = replace(trier, is_unreadable=True)
+            else:
+                trier = await find_trier(runtime.database.read, client=client, typed=typed, now=now)
         try:
             spent = await runtime.limiter.spend(
                 self.limit, replace(trier, caller=caller.id if caller else None), now=now
@@ -55,7 +61,11 @@ class LimitGuard:
                 log.info("limit.reached_again", limit=self.limit.name)
             raise
         yield
-        await runtime.limiter.give_back(spent)
+        try:
+            await runtime.limiter.give_back(spent)
+        except (DatabaseUnavailable, LimitsUnavailable):
+            # What was done is committed by now, and the answer is that. A try too many stays counted.
+            log.warning("limit.not_given_back", limit=self.limit.name)
 
 
 class CallerLimitGuard(LimitGuard):
@@ -84,14 +94,19 @@ def Limited(limit: str | Limit, *, account: str | None = None) -> Dependency:  #
     return Dependency(guard, scope="function")
 
 
-async def _typed(request: Request, field: str | None) -> str | None:
-    """Return what stands in a field of the body, as the route itself will read it, or None."""
-    if field is None:
-        return None
-    is_form = request.headers.get("content-type", "").lower().startswith(FORM_TYPE)
+class _Unreadable(Exception):
+    """A body in which nobody finds a field: neither a form nor a JSON object."""
+
+
+async def _typed(request: Request, field: str) -> str | None:
+    """Return what stands in a field of the body, as the route itself will read it, or None. Raises `_Unreadable`."""
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     try:
-        content = await request.form() if is_form else await request.json()
-    except ValueError:
-        return None
-    value = content.get(field) if isinstance(content, Mapping) else None
+        # Whatever is no form is read as JSON, also what does not call itself so: no name of a type leads past the count.
+        content = await (request.form() if media_type == FORM_TYPE else request.json())
+    except (ValueError, RecursionError) as error:
+        raise _Unreadable from error
+    if not isinstance(content, Mapping):
+        raise _Unreadable
+    value = content.get(field)
     return value if isinstance(value, str) else None

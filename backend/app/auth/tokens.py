@@ -26,12 +26,14 @@ SECRET_BYTES = 32
 
 _BODY = struct.Struct(">16sI32s")
 _COOKIE_BODY = struct.Struct(">16s32s")
-_DEVICE_BODY = struct.Struct(">16s16sI")
+_DEVICE_BODY = struct.Struct(">16s16sQ")
 _MAC_BYTES = 32
 _MAXIMUM_COUNTER = 2**31 - 1
 """What the row can count to. Nobody refreshes so often."""
 _EXPIRY_BYTES = 4
 _LONGEST = 200
+_EPOCH = datetime.fromtimestamp(0, UTC)
+_MICROSECOND = timedelta(microseconds=1)
 """Characters that are looked at."""
 
 
@@ -103,8 +105,15 @@ class DeviceToken:
 
     def encode(self, key: bytes) -> str:
         """Return the value of the cookie."""
-        body = _DEVICE_BODY.pack(self.user_id.bytes, self.device_id.bytes, int(self.signed_in_at.timestamp()))
-        return _write(DEVICE_PREFIX, body, key)
+        since = (self.signed_in_at - _EPOCH) // _MICROSECOND
+        return _write(DEVICE_PREFIX, _DEVICE_BODY.pack(self.user_id.bytes, self.device_id.bytes, since), key)
+
+    def counts(self, *, proved_at: datetime | None, now: datetime) -> bool:
+        """Whether it is still one of its user's own. None is that is older than the last proof of the user's address.
+
+        Whoever was in the account before that, with a stranger's or a stolen password, has nothing of it afterwards.
+        """
+        return now - DEVICE_LIFETIME <= self.signed_in_at and (proved_at is None or proved_at <= self.signed_in_at)
 
 
 def digest_of(secret: bytes) -> bytes:
@@ -139,7 +148,7 @@ def decode_cookie_token(text: str, key: bytes) -> CookieToken:
 def decode_device_token(text: str, key: bytes) -> DeviceToken:
     """Return what a device cookie carries, or raise `TokenForged` for anything that was not made with this key."""
     user_id, device_id, signed_in_at = _DEVICE_BODY.unpack(_read(DEVICE_PREFIX, _DEVICE_BODY.size, text, key))
-    return DeviceToken(UUID(bytes=user_id), UUID(bytes=device_id), datetime.fromtimestamp(signed_in_at, UTC))
+    return DeviceToken(UUID(bytes=user_id), UUID(bytes=device_id), _EPOCH + signed_in_at * _MICROSECOND)
 
 
 def make_setup_code(key: bytes, *, now: datetime, ttl: timedelta) -> str:

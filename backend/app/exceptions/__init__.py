@@ -49,7 +49,7 @@ from app.exceptions.general import (
     WrongPassword,
 )
 from app.exceptions.limits import LimitsUnavailable, RateLimited
-from app.exceptions.mailed import EmailNotVerified, MailedProofInvalid, SignUpClosed
+from app.exceptions.mailed import EmailNotVerified, InvitationOpen, MailedProofInvalid, SignUpClosed
 
 __all__ = [
     "AppException",
@@ -70,6 +70,7 @@ __all__ = [
     "InsufficientUserAuthentication",
     "InvalidCredentials",
     "InvalidRequest",
+    "InvitationOpen",
     "LastAdministrator",
     "LastWayIn",
     "LimitsUnavailable",

@@ -144,6 +144,7 @@ class FieldCode(StrEnum):
     EMAIL_NOT_ALLOWED = "EMAIL_NOT_ALLOWED"
     NAME_INVALID = "NAME_INVALID"
     ROLE_UNKNOWN = "ROLE_UNKNOWN"
+    LOCALE_UNKNOWN = "LOCALE_UNKNOWN"
     CURSOR_INVALID = "CURSOR_INVALID"
 
 
@@ -192,7 +193,8 @@ class InsufficientUserAuthentication(NotAuthenticated):
     """The proof of who is calling is older than this route takes; another one will do (RFC 9470, section 3).
 
     The `max_age` member says how old it may be, in seconds; `methods` says which proofs the account can give within
-    its session: `pwd` at /auth/reauthenticate; `fed` by signing in anew through a provider, with `?fresh=true`.
+    its session: `pwd` at /auth/reauthenticate. Without a password it signs in anew: `fed` through a provider, with
+    `?fresh=true`; `email` with a mailed code.
     """
 
     code = "INSUFFICIENT_USER_AUTHENTICATION"

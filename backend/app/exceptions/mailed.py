@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from app.exceptions.general import AppException, Refusal
+from app.exceptions.general import AppException, ConflictError, Refusal
 
 
 class EmailNotVerified(Refusal):
@@ -23,6 +23,16 @@ class SignUpClosed(AppException):
     code = "SIGN_UP_CLOSED"
     status_code = 403
     title = "Nobody can register here by themselves"
+
+
+class InvitationOpen(ConflictError):
+    """Nobody has accepted the invitation yet that somebody else has sent to this address, or that gives a higher role.
+
+    It counts on. `DELETE /invitations/{id}` takes it back; after that the address can be invited anew.
+    """
+
+    code = "INVITATION_OPEN"
+    title = "This address has an invitation already, by somebody else or to a higher role; take that back first"
 
 
 class MailedProofInvalid(Refusal):

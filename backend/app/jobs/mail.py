@@ -1,4 +1,4 @@
-"""Sends the mail of the outbox, and deletes what has long been sent."""
+"""Sends the mail of the outbox."""
 
 import asyncio
 import time
@@ -138,14 +138,5 @@ async def wait_for_mail(runtime: Runtime) -> None:
     bell.clear()
 
 
-async def purge_old_mail(runtime: Runtime) -> None:
-    """Delete it batch by batch, each in a transaction of its own. Raises `DatabaseUnavailable`."""
-    purged = outbox.PURGED_AT_ONCE
-    while purged == outbox.PURGED_AT_ONCE:
-        async with runtime.database.begin(job_client(PURGE_MAIL.name)) as work:
-            purged = await outbox.purge_mails(work)
-
-
 SEND_MAIL = Job(outbox.JOB, timedelta(seconds=5), send_due_mail, woken_by=wait_for_mail)
 """Woken by each post in the same process; what other processes have posted, or was delayed, it finds by itself."""
-PURGE_MAIL = Job("purge-mail", timedelta(hours=1), purge_old_mail)

@@ -22,6 +22,8 @@ _MILLISECOND = timedelta(milliseconds=1)
 _NEWS_EVERY = 60_000
 """Milliseconds for which a bucket that says no is no news any more."""
 _MOST_NEWS = 10_000
+DEVICE_BUCKETS = 4
+"""How many of its own devices an account's tries are counted apart for; further ones share these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,8 @@ class Trier:
     """The normal form of the address that was typed."""
     device: UUID | None = None
     """A device on which that account has signed in before: it has tries of its own, which no stranger can use up."""
+    is_unreadable: bool = False
+    """Whether the request holds something in which no account can be looked for."""
     caller: UUID | None = None
     """The signed-in user."""
 
@@ -45,7 +49,10 @@ class Trier:
             case Per.CALLER:
                 return str(self.caller) if self.caller else None
             case Per.ACCOUNT:
-                own = f" on {self.device}" if self.device else ""
+                if self.is_unreadable:
+                    return f"unreadable from {place_of(self.address)}"
+                # An account has few such buckets, however many cookies somebody has gathered who could sign in to it.
+                own = f" on own device {self.device.int % DEVICE_BUCKETS}" if self.device else ""
                 return f"{self.account}{own}" if self.account else None
 
 

@@ -65,14 +65,20 @@ MAILED_LINK = Limit("mailed-link", (_GUESSES_FROM_ADDRESS,))
 """Links hold 256 bits: nobody guesses one, but each look-up costs."""
 PASSWORD_AGAIN = Limit("password-again", (_GUESSES_BY_CALLER, _GUESSES_FROM_ADDRESS))
 REGISTER = Limit("register", (Rule("register", Per.ADDRESS, (Rate(30, 2 * _MINUTE),)),))
-SEND_MAIL = Limit(
-    "send-mail",
-    (
-        Rule("mail", Per.ACCOUNT, (Rate(3, 5 * _MINUTE),)),
+
+
+def _sending(what: str) -> tuple[Rule, Rule]:
+    """Each mail has an account's tries of its own: who asks for one of them holds up no other."""
+    return (
+        Rule(f"mail: {what}", Per.ACCOUNT, (Rate(3, 5 * _MINUTE),)),
         Rule("mail", Per.ADDRESS, (Rate(20, _MINUTE),)),
-    ),
-)
-CHANGE_ADDRESS = Limit("change-address", (*SEND_MAIL.rules, Rule("mail", Per.CALLER, (Rate(5, 5 * _MINUTE),))))
+    )
+
+
+SEND_CODE = Limit("send-code", _sending("code"))
+SEND_RESET = Limit("send-reset", _sending("reset"))
+SEND_VERIFICATION = Limit("send-verification", _sending("verification"))
+CHANGE_ADDRESS = Limit("change-address", (*_sending("change"), Rule("mail", Per.CALLER, (Rate(5, 5 * _MINUTE),))))
 INVITE = Limit("invite", (Rule("invite", Per.CALLER, (Rate(100, _MINUTE),)),))
 PROVIDER = Limit("provider", (Rule("provider", Per.ADDRESS, (Rate(60, 2 * _SECOND),)),))
 SET_UP = Limit("set-up", (Rule("set-up", Per.ADDRESS, (Rate(10, _MINUTE),)),))
@@ -85,7 +91,9 @@ LIMITS = {
         MAILED_LINK,
         PASSWORD_AGAIN,
         REGISTER,
-        SEND_MAIL,
+        SEND_CODE,
+        SEND_RESET,
+        SEND_VERIFICATION,
         CHANGE_ADDRESS,
         INVITE,
         PROVIDER,

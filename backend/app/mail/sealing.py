@@ -32,13 +32,13 @@ def open_mail(settings: Settings, sealed: bytes, *, mail_id: UUID, kind: str) ->
     return Rendered(locale=locale, subject=subject, text=text, html=html)
 
 
-def recipient_digest(settings: Settings, address: str) -> bytes:
+def recipient_digest(settings: Settings, address: str, apart: str = "") -> bytes:
     """Return by what the mails to one address are counted, however it is spelt: a MAC of its normal form.
 
-    Raises `EmailInvalid`.
+    `apart` names what is counted for itself. Raises `EmailInvalid`.
     """
     key = derive_key(settings.secrets[0], _RECIPIENT)
-    return hmac.digest(key, parse_email(address).normal.encode(), sha256)
+    return hmac.digest(key, f"{parse_email(address).normal}\0{apart}".encode(), sha256)
 
 
 def _place(mail_id: UUID, kind: str) -> str:

@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, LargeBinary, String, text
+from sqlalchemy import Index, LargeBinary, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.auth.identifiers import new_id
@@ -27,7 +27,9 @@ class OutgoingMail(Base):
     """The stored address of the account, or the one that is to be proved."""
     recipient_digest: Mapped[bytes] = mapped_column(LargeBinary(32))
     """Of its normal form under a server key: by this the mails to one address are counted."""
-    user_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"), index=True)
+    user_id: Mapped[UUID | None] = mapped_column(index=True)
+    """No foreign key: it would lock the account of whoever gets the mail while the sender's is locked, and two who write to
+    each other would wait for each other."""
     locale: Mapped[str] = mapped_column(String(20))
     """The language in which it was written."""
     content_encrypted: Mapped[bytes | None]

@@ -12,13 +12,14 @@ from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import HTMLResponse
 from pydantic import Field, field_validator
 
-from app.auth.credentials import check_same_site
+from app.auth.credentials import check_same_site, session_cookie
 from app.auth.dependencies import (
     HashingDep,
     PlainForm,
     PreferredLocaleDep,
     Public,
     SettingsDep,
+    SignedIn,
     WorkDep,
     get_handover,
     get_runtime,
@@ -96,7 +97,8 @@ ERRANDS = {
         Errand(
             MailPage.CHANGE,
             "Confirm your new address",
-            lead="From then on you sign in with this address, and mail comes to it.",
+            lead="It is for the account that this browser is signed in to. From then on you sign in with this address, and mail "
+            "comes to it.",
             button="Use this address",
             done="Your account has the new address.",
         ),
@@ -150,6 +152,12 @@ ELSEWHERE = replace(
 )
 """To confirm an address in another browser than the one that registered: what that one has set up does not stay."""
 NO_PASSWORD = "Your address is confirmed. The account has no password that counts: choose one now."  # A text.
+
+
+NOT_SIGNED_IN = (
+    "This browser is not signed in here. Open the app or page where you asked for the new address, and type the code of the "
+    "mail there. If you did not ask for it, do nothing: the address is not used then."
+)
 
 
 class ProofForm(RequestModel):
@@ -206,10 +214,10 @@ async def check_own_page(request: Request) -> None:
     check_same_site(request, get_runtime(request).settings)
 
 
-_OWN = [Public, PlainForm, Depends(check_own_page)]
+_FORM = [PlainForm, Depends(check_own_page)]
+_OWN = [Public, *_FORM]
 _CODE = Limited("mailed-code", account="email")
 _LINK = Limited("mailed-link")
-_MAIL = Limited("send-mail", account="email")
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
@@ -222,6 +230,8 @@ async def show(request: Request, name: str, settings: SettingsDep, browser: Know
         raise NotFoundError("Page")
     if errand.page is MailPage.SIGN_IN and settings.MAIL_SIGN_IN == "off":
         return _done(request, errand.title, "Sign in where you use this account.")
+    if errand.page is MailPage.CHANGE and session_cookie.find(request) is None:
+        return _done(request, errand.title, NOT_SIGNED_IN)
     return _show(request, ELSEWHERE if errand.page is MailPage.VERIFY and browser is None else errand)
 
 
@@ -241,7 +251,7 @@ async def verify(
     return _done_with(request, MailPage.VERIFY)
 
 
-@router.post(VERIFY_MAIL, dependencies=[*_OWN, _MAIL])
+@router.post(VERIFY_MAIL, dependencies=[*_OWN, Limited("send-verification", account="email")])
 async def mail_verification(
     request: Request, form: Annotated[AskForm, Form()], work: WorkDep, browser: KnownSignUpBrowserDep
 ) -> HTMLResponse:
@@ -250,7 +260,7 @@ async def mail_verification(
     return _show(request, ELSEWHERE if browser is None else ERRANDS[MailPage.VERIFY], asked_for=form.email)
 
 
-@router.post(MailPage.FORGOT, dependencies=[*_OWN, _MAIL])
+@router.post(MailPage.FORGOT, dependencies=[*_OWN, Limited("send-reset", account="email")])
 async def forgot(request: Request, form: Annotated[AskForm, Form()], work: WorkDep) -> HTMLResponse:
     """Mail what chooses a new password."""
     await request_reset(work, email=form.email)
@@ -266,10 +276,10 @@ async def reset(
     return _done_with(request, MailPage.RESET)
 
 
-@router.post(MailPage.CHANGE, dependencies=[*_OWN, _CODE])
-async def change(request: Request, form: Annotated[ProofForm, Form()], work: WorkDep) -> HTMLResponse:
-    """Give the account its new address."""
-    await confirm_change(work, brought=form.brought)
+@router.post(MailPage.CHANGE, dependencies=[*_FORM, _CODE])
+async def change(request: Request, form: Annotated[ProofForm, Form()], user: SignedIn, work: WorkDep) -> HTMLResponse:
+    """Give the account that this browser is signed in to its new address."""
+    await confirm_change(work, user=user, brought=form.brought)
     return _done_with(request, MailPage.CHANGE)
 
 
@@ -305,7 +315,7 @@ sign_in_router = APIRouter(route_class=PageRoute, include_in_schema=False)
 """What is served where MAIL_SIGN_IN is on."""
 
 
-@sign_in_router.post(SIGN_IN_MAIL, dependencies=[*_OWN, _MAIL])
+@sign_in_router.post(SIGN_IN_MAIL, dependencies=[*_OWN, Limited("send-code", account="email")])
 async def mail_sign_in(request: Request, form: Annotated[AskForm, Form()], work: WorkDep) -> HTMLResponse:
     """Mail what signs in, in this browser."""
     response = _show(request, ERRANDS[MailPage.SIGN_IN], asked_for=form.email)

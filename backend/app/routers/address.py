@@ -5,10 +5,10 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, status
 
 from app.auth.actor import CurrentUser
-from app.auth.dependencies import Public, WorkDep, fresh
+from app.auth.dependencies import Public, SignedIn, WorkDep, fresh
 from app.auth.limited import Limited
 from app.config import API_PREFIX
-from app.exceptions import MailedProofInvalid
+from app.exceptions import LastAdministrator, MailedProofInvalid
 from app.problems import problem_responses
 from app.schemas.recovery import FromMailRequest, MailedRequest, MailedResponse, UndoRequest
 from app.services.mailed import address, undo
@@ -31,20 +31,20 @@ async def request_change(
 @router.post(
     "/me/email/confirm",
     status_code=status.HTTP_204_NO_CONTENT,
-    dependencies=[Public, Limited("mailed-code", account="email")],
+    dependencies=[Limited("mailed-code", account="email")],
     responses=problem_responses(MailedProofInvalid),
 )
-async def confirm_change(body: FromMailRequest, work: WorkDep) -> None:
-    """Give the account the address that the mail went to. The session must still live in which this was asked for."""
+async def confirm_change(body: FromMailRequest, user: SignedIn, work: WorkDep) -> None:
+    """Give your account the address that the mail went to. The session must still live in which you asked for it."""
     brought = FromMail(token=body.token, email=body.email or "", code=body.code or "")
-    await address.confirm_change(work, brought=brought)
+    await address.confirm_change(work, user=user, brought=brought)
 
 
 @router.post(
     "/email/veto",
     status_code=status.HTTP_204_NO_CONTENT,
     dependencies=[Public, Limited("mailed-link")],
-    responses=problem_responses(MailedProofInvalid),
+    responses=problem_responses(MailedProofInvalid, LastAdministrator),
 )
 async def veto_change(body: UndoRequest, work: WorkDep) -> None:
     """Say that you did not ask for another address, with the link of the mail to the present one, within 72 hours.

@@ -10,7 +10,7 @@ from app.auth.actor import CurrentUser
 from app.auth.dependencies import HashingDep, PreferredLocaleDep, Public, ReaderDep, WorkDep, require
 from app.auth.limited import Limited
 from app.config import API_PREFIX
-from app.exceptions import EmailTaken, HashingBusy, MailedProofInvalid, NotFoundError, SignUpClosed
+from app.exceptions import EmailTaken, HashingBusy, InvitationOpen, MailedProofInvalid, NotFoundError, SignUpClosed
 from app.problems import problem_responses
 from app.schemas.recovery import MailedResponse
 from app.schemas.users import UserResponse
@@ -32,10 +32,14 @@ Inviter = Annotated[CurrentUser, Depends(require(invitations.INVITE))]
     "/",
     status_code=status.HTTP_202_ACCEPTED,
     dependencies=[Limited("invite")],
-    responses=problem_responses(SignUpClosed),
+    responses=problem_responses(InvitationOpen, SignUpClosed),
 )
 async def invite(body: InvitationRequest, user: Inviter, work: WorkDep) -> MailedResponse:
-    """Invite somebody by mail. Whoever has an account is told so by that mail, and you are not."""
+    """Invite somebody by mail. Whoever has an account is told so by that mail, and you are not.
+
+    An invitation of yours that the address had counts no more. One of somebody else's, or to a higher role, counts on: take
+    it back first.
+    """
     await invitations.invite(work, actor=user, email=body.email, role=body.role)
     return MailedResponse(expires_in=int(invitations.VALID_FOR.total_seconds()))
 

@@ -20,7 +20,7 @@ router = APIRouter(prefix=f"{API_PREFIX}/auth/code", tags=["auth"])
 @router.post(
     "/request",
     status_code=status.HTTP_202_ACCEPTED,
-    dependencies=[Public, Limited("send-mail", account="email")],
+    dependencies=[Public, Limited("send-code", account="email")],
     responses=problem_responses(CrossSiteRequest),
 )
 async def request(body: MailedRequest, work: WorkDep, flow: NewFlowDep) -> MailedCodeResponse:

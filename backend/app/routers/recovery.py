@@ -5,7 +5,7 @@ from fastapi import APIRouter, status
 from app.auth.dependencies import HashingDep, Public, WorkDep
 from app.auth.limited import Limited
 from app.config import API_PREFIX
-from app.exceptions import HashingBusy, MailedProofInvalid
+from app.exceptions import HashingBusy, LastAdministrator, MailedProofInvalid
 from app.problems import problem_responses
 from app.schemas.recovery import MailedRequest, MailedResponse, ResetPasswordRequest, UndoRequest
 from app.services.mailed import reset, undo
@@ -16,7 +16,7 @@ router = APIRouter(prefix=f"{API_PREFIX}/auth", tags=["auth"])
 @router.post(
     "/password/forgot",
     status_code=status.HTTP_202_ACCEPTED,
-    dependencies=[Public, Limited("send-mail", account="email")],
+    dependencies=[Public, Limited("send-reset", account="email")],
 )
 async def forgot_password(body: MailedRequest, work: WorkDep) -> MailedResponse:
     """Have a mail sent by which a new password can be chosen, if there is an account with this address."""
@@ -40,7 +40,7 @@ async def reset_password(body: ResetPasswordRequest, work: WorkDep, hashing: Has
     "/undo",
     status_code=status.HTTP_204_NO_CONTENT,
     dependencies=[Public, Limited("mailed-link")],
-    responses=problem_responses(MailedProofInvalid),
+    responses=problem_responses(MailedProofInvalid, LastAdministrator),
 )
 async def undo_change(body: UndoRequest, work: WorkDep) -> None:
     """Say "this wasn't me" with the link of a security notice, within 72 hours.

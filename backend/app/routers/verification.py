@@ -20,7 +20,7 @@ router = APIRouter(prefix=f"{API_PREFIX}/auth/verification", tags=["auth"])
 @router.post(
     "/resend",
     status_code=status.HTTP_202_ACCEPTED,
-    dependencies=[Public, Limited("send-mail", account="email")],
+    dependencies=[Public, Limited("send-verification", account="email")],
 )
 async def resend_verification(body: MailedRequest, work: WorkDep) -> MailedResponse:
     """Have another mail sent by which this address can be proved, if there is an account that waits for it."""

@@ -1,12 +1,12 @@
 """Whose try it is, and what is told of tries that are refused."""
 
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import select
 
 from app.auth.actor import CurrentUser
 from app.auth.emails import EmailInvalid, mask_email, parse_email
-from app.auth.tokens import DEVICE_LIFETIME, DeviceToken
 from app.database import Client, Reader, Work
 from app.limits.limiter import Trier
 from app.limits.policy import Limit
@@ -14,9 +14,7 @@ from app.models import AuditKind, User
 from app.services import audit
 
 
-async def find_trier(
-    read: Reader, *, client: Client, typed: str | None, device: DeviceToken | None, now: datetime
-) -> Trier:
+async def find_trier(read: Reader, *, client: Client, typed: str | None, now: datetime) -> Trier:
     """Return who tries to get at the account of an address that was typed, known here or not: it makes no difference.
 
     What is no address is no account: then the client's address alone counts. A device on which the owner of that very
@@ -27,11 +25,24 @@ async def find_trier(
         account = parse_email(typed or "").normal
     except EmailInvalid:
         return Trier(address=client.address)
-    if device is None or device.signed_in_at + DEVICE_LIFETIME < now:
-        return Trier(address=client.address, account=account)
-    owner = await read.first(select(User.email_normal).where(User.id == device.user_id))
-    is_own = owner is not None and owner.email_normal == account
-    return Trier(address=client.address, account=account, device=device.device_id if is_own else None)
+    trier, device = Trier(address=client.address, account=account), client.device
+    if device is None:
+        return trier
+    columns = select(User.email_normal, User.email_verified_at)
+    owner = await read.first(columns.where(User.id == device.user_id))
+    if owner is None or owner.email_normal != account or not device.counts(proved_at=owner.email_verified_at, now=now):
+        return trier
+    return replace(trier, device=device.device_id)
+
+
+def is_known_device(work: Work, user: User) -> bool:
+    """Whether a request comes from a device on which this user has signed in before."""
+    device = work.client.device
+    return (
+        device is not None
+        and device.user_id == user.id
+        and device.counts(proved_at=user.email_verified_at, now=work.now)
+    )
 
 
 def note_refusal(work: Work, *, limit: Limit, typed: str | None, caller: CurrentUser | None) -> None:

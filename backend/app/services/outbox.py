@@ -7,24 +7,25 @@ same. A job claims what is due, sends it, and settles it; a claim ends by itself
 import secrets
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from random import uniform
 from uuid import UUID
 
 import structlog
-from sqlalchemy import ColumnExpressionArgument, Insert, delete, exists, func, insert, literal, or_, select, update
+from sqlalchemy import ColumnExpressionArgument, delete, exists, insert, literal, or_, select, update
 
 from app.auth.emails import EmailInvalid, mask_email
 from app.auth.identifiers import new_id
 from app.database import Base, Reader, Work
 from app.mail.composing import message_domain
-from app.mail.messages import CAPPED, Expiring, Message
+from app.mail.messages import Expiring, Message, NoticeEvent, Recipient
 from app.mail.rendering import Rendered, render
-from app.mail.sealing import open_mail, recipient_digest, seal_mail
+from app.mail.sealing import open_mail, seal_mail
 from app.mail.transport import Failure, WayOut, way_out
 from app.models import AuditKind, OutgoingMail
-from app.services import audit
+from app.services import audit, mail_caps
+from app.services.mail_caps import Asker, Cap, cap_for, cap_of
 
 log = structlog.get_logger()
 
@@ -39,7 +40,6 @@ KEPT = timedelta(days=7)
 PURGED_AT_ONCE = 1000
 MAILBOX_SIZE = 200
 
-_CAP_PERIOD = timedelta(hours=1)
 _FIRST_PAUSE_SECONDS = 30
 _LONGEST_PAUSE_SECONDS = 3600
 _JITTER = 0.2
@@ -63,24 +63,43 @@ class ClaimedMail:
     attempts: int
 
 
-async def post(work: Work, *messages: Message) -> None:
+async def post(work: Work, *messages: Message, asker: Asker = Asker.ANYBODY) -> None:
     """Write mails into this transaction; the job of this process is woken by its commit.
 
-    They are rendered now, so that a template that cannot be used fails the request and not a job. Over
-    MAIL_PER_ADDRESS_PER_HOUR, and to an address that no mail can be sent to, nothing is written but an audit event. Raises
-    what `render` does.
+    They are rendered now, so that a template that cannot be used fails the request and not a job. Over the cap of its
+    kind, and to an address that no mail can be sent to, nothing is written but an audit event. Raises what `render` does.
     """
     settings = work.settings
     rendered = [(render(settings, message), message) for message in messages]
     addressed = []
     for content, message in rendered:
         try:
-            addressed.append((recipient_digest(settings, message.to.address), content, message))
+            addressed.append((cap_of(settings, message, asker), content, message))
         except EmailInvalid:
             _hold_back(work, message, cause="unmailable")
     # In one order, so that two transactions with the same two recipients do not wait for each other.
-    for digest, content, message in sorted(addressed, key=lambda item: item[0]):
-        await _add(work, digest, content, message)
+    for cap, content, message in sorted(addressed, key=lambda item: (item[0].digest, item[0].kind)):
+        await _add(work, cap, content, message)
+
+
+async def has_room(
+    work: Work,
+    mail: type[Message],
+    *,
+    to: Recipient,
+    valid_for: timedelta,
+    event: NoticeEvent | None = None,
+    asker: Asker = Asker.ANYBODY,
+) -> bool:
+    """Whether such a mail would be written. Ask before its link and code are made: if not, the ones before go on counting.
+
+    It stays so until the end of the transaction. Say it of every address that somebody types, known or not: it is work.
+    """
+    try:
+        cap = cap_for(work.settings, mail, to=to, valid_for=valid_for, event=event, asker=asker)
+    except EmailInvalid:
+        return True
+    return await mail_caps.has_room(work, cap)
 
 
 async def pretend(work: Work, message: Message) -> None:
@@ -88,11 +107,16 @@ async def pretend(work: Work, message: Message) -> None:
 
     Else the time of an answer would tell who has one. Only for mails that strangers can cause: of others they learn nothing.
     """
-    settings = work.settings
-    rendered = render(settings, message)
+    rendered = render(work.settings, message)
     with suppress(EmailInvalid):
-        row = _row(work, recipient_digest(settings, message.to.address), rendered, message)
-        await _add_below_cap(work, row, cap=0)
+        cap = replace(cap_of(work.settings, message), most=0)
+        await _add_below_cap(work, _row(work, cap.digest, rendered, message), cap)
+
+
+async def hold_back(work: Work, message: Message) -> None:
+    """Do the work of `post` and write an audit event alone: so many came lately that `has_room` has said no."""
+    await pretend(work, message)
+    _hold_back(work, message, cause="too_many")
 
 
 async def is_due(read: Reader, *, now: datetime) -> bool:
@@ -161,9 +185,10 @@ def pause_after(attempts: int) -> timedelta:
 
 
 async def purge_mails(work: Work) -> int:
-    """Delete some mails that are older than they are kept. Return how many."""
+    """Delete some mails that are older than they are kept, and wait for nobody. Return how many."""
     old = select(OutgoingMail.id).where(OutgoingMail.created_at < work.now - KEPT).limit(PURGED_AT_ONCE)
-    statement = delete(OutgoingMail).where(OutgoingMail.id.in_(old)).returning(OutgoingMail.id)
+    some = old.with_for_update(skip_locked=True)
+    statement = delete(OutgoingMail).where(OutgoingMail.id.in_(some)).returning(OutgoingMail.id)
     statement = statement.execution_options(synchronize_session=False)
     return len((await work.db.execute(statement)).all())
 
@@ -181,39 +206,21 @@ async def find_in_mailbox(read: Reader, *, mail_id: UUID) -> OutgoingMail | None
     return found[0] if found else None
 
 
-async def _add(work: Work, digest: bytes, rendered: Rendered, message: Message) -> None:
-    row = _row(work, digest, rendered, message)
-    if message.is_notice:
-        await work.db.execute(insert(_MAILS).values(row))
-    elif not await _add_below_cap(work, row, cap=work.settings.MAIL_PER_ADDRESS_PER_HOUR):
+async def _add(work: Work, cap: Cap, rendered: Rendered, message: Message) -> None:
+    if not await _add_below_cap(work, _row(work, cap.digest, rendered, message), cap):
         _hold_back(work, message, cause="too_many")
         return
     if way_out(work.settings) is WayOut.SMTP:
         work.wakes.add(JOB)
 
 
-async def _add_below_cap(work: Work, row: dict[str, object], *, cap: int) -> bool:
+async def _add_below_cap(work: Work, row: dict[str, object], cap: Cap) -> bool:
     """Add a mail unless its recipient has had as many as the cap. Counting and adding are one step for each recipient."""
-    if work.db.get_bind().dialect.name == "postgresql":
-        # Whoever else posts to this recipient waits for our commit, and then counts this mail too. SQLite has one writer.
-        number = int.from_bytes(bytes(row["recipient_digest"])[:8], signed=True)  # type: ignore[call-overload]
-        await work.db.execute(select(func.pg_advisory_xact_lock(number)))
-    return (await work.db.execute(_unless_capped(work, row, cap))).first() is not None
-
-
-def _unless_capped(work: Work, row: dict[str, object], cap: int) -> Insert:
-    recent = (
-        select(func.count())
-        .select_from(_MAILS)
-        .where(
-            _MAILS.c.recipient_digest == row["recipient_digest"],
-            _MAILS.c.created_at > work.now - _CAP_PERIOD,
-            _MAILS.c.kind.in_(sorted(CAPPED)),
-        )
-        .scalar_subquery()
-    )
-    values = select(*(literal(row[column.name], column.type) for column in _MAILS.columns))
-    return insert(_MAILS).from_select(_MAILS.columns.keys(), values.where(recent < cap)).returning(_MAILS.c.id)
+    await mail_caps.lock(work, cap)
+    recent = mail_caps.number_of(work, cap).scalar_subquery()
+    values = select(*(literal(row[column.name], column.type) for column in _MAILS.columns)).where(recent < cap.most)
+    statement = insert(_MAILS).from_select(_MAILS.columns.keys(), values).returning(_MAILS.c.id)
+    return (await work.db.execute(statement)).first() is not None
 
 
 def _row(work: Work, digest: bytes, rendered: Rendered, message: Message) -> dict[str, object]:

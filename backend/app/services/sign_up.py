@@ -55,8 +55,9 @@ async def _sign_up_quietly(work: Work, hashing: HashingPool, *, account: NewAcco
     """Add the account, or tell the owner of the one there is. Both are the same work: hashes, statements, one mail."""
     added = await add_account(work, hashing, account=account)
     normal = checked_email(account.email).normal
-    found = select(User).where(User.email_normal == normal).execution_options(populate_existing=True)
-    user = (await work.db.execute(found)).scalar_one_or_none()
+    # The account before its mailbox, in the order in which everybody takes the two: posting to it takes both.
+    found = select(User).where(User.email_normal == normal).with_for_update(read=True, key_share=True)
+    user = (await work.db.execute(found.execution_options(populate_existing=True))).scalar_one_or_none()
     if user is None:  # Deleted since: as if it had come a moment later.
         return
     if added is not None:

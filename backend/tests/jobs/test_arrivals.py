@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import insert, select
 
 from app.auth.identifiers import new_id
-from app.jobs.arrivals import purge_old_arrivals
+from app.jobs.purges import purge_job
 from app.models import Identity, SignInCode, SpentFlow
 from app.runtime import Runtime
 from app.services.federation import purge
@@ -20,7 +20,6 @@ async def test_flows_and_codes_go_some_minutes_after_their_time(
 ) -> None:
     """3.4-05: the note that a flow is spent outlives the flow on every server, whatever its clock."""
     monkeypatch.setattr(purge, "BATCH", 2)
-    monkeypatch.setattr("app.jobs.arrivals.BATCH", 2)
     owner, now, identity_id = await accounts.register(), datetime.now(UTC), new_id()
     ends = [now + timedelta(minutes=minutes) for minutes in (-60, -30, -20, -10, -6, -4, 1)]
     kept = ends[-2:]
@@ -33,7 +32,7 @@ async def test_flows_and_codes_go_some_minutes_after_their_time(
         insert(SpentFlow).values([{"digest": digests[end], "expires_at": end} for end in ends]),
         insert(SignInCode).values([{"digest": digests[end], "expires_at": end, **code} for end in ends]),
     )
-    await purge_old_arrivals(runtime)
+    await purge_job("purge", timedelta(minutes=10), purge.purge_arrivals, batch=2).run(runtime)
     for model in (SpentFlow, SignInCode):
         left = {row.digest for row in await runtime.database.read.all(select(model.digest))}
         assert left == {digests[end] for end in kept}

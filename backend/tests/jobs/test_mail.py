@@ -9,8 +9,9 @@ import pytest
 import structlog
 
 from app.jobs import periodic
-from app.jobs.mail import PURGE_MAIL, SEND_MAIL, purge_old_mail, send_due_mail
+from app.jobs.mail import SEND_MAIL, send_due_mail
 from app.jobs.periodic import jobs_running
+from app.jobs.purges import PURGE_MAIL, purge_job
 from app.jobs.schedule import JOBS
 from app.mail.transport import Failure
 from app.services import outbox
@@ -286,7 +287,7 @@ async def test_old_rows_are_deleted(database_url: str, monkeypatch: pytest.Monke
         await office.post(*(sign_in_code(f"person{n}@example.com") for n in range(5)))
         await change_mails(office.runtime, created_at=datetime.now(UTC) - outbox.KEPT - timedelta(minutes=1))
         await office.post(notice(office.runtime))
-        await purge_old_mail(office.runtime)
+        await purge_job("purge", timedelta(hours=1), outbox.purge_mails, batch=2).run(office.runtime)
         assert [mail.kind for mail in await mails_of(office.runtime)] == ["security_notice"]
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from app.config import Settings
 from app.jobs import periodic
-from app.jobs.audit import purge_old_events
+from app.jobs.purges import PURGE_AUDIT
 from app.models import AuditEvent
 from app.runtime import Runtime
 from app.services.audit_trail import BATCH
@@ -32,7 +32,7 @@ async def test_an_event_is_kept_for_as_long_as_the_setting_says(runtime: Runtime
     """V14.2.7, V16.4.2: to the minute."""
     limit = datetime.now(UTC) - timedelta(days=30)
     _, young = await add_events(runtime, limit - A_MINUTE, limit + A_MINUTE)
-    await purge_old_events(runtime)
+    await PURGE_AUDIT.run(runtime)
     assert await kept(runtime) == [young]
 
 
@@ -41,7 +41,7 @@ async def test_many_go_batch_by_batch(runtime: Runtime) -> None:
     long_ago = datetime.now(UTC) - timedelta(days=366)
     await add_events(runtime, *[long_ago + timedelta(milliseconds=i) for i in range(2 * BATCH + 1)])
     with recorded_statements(runtime) as seen:
-        await purge_old_events(runtime)
+        await PURGE_AUDIT.run(runtime)
     assert sum(statement.startswith("DELETE FROM audit_events") for statement in seen) == 3
     assert await kept(runtime) == []
 
@@ -52,7 +52,7 @@ async def test_two_workers_at_once_do_it_once(runtime: Runtime, settings: Settin
     async with instance(settings) as second:
         (young,) = await add_events(runtime, now - timedelta(days=364))
         await add_events(runtime, *[now - timedelta(days=366, seconds=i) for i in range(BATCH + 10)])
-        await asyncio.gather(*(purge_old_events(worker) for worker in (runtime, second.runtime) * 2))
+        await asyncio.gather(*(PURGE_AUDIT.run(worker) for worker in (runtime, second.runtime) * 2))
     assert await kept(runtime) == [young]
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import insert
 from app.auth.identifiers import new_id
 from app.config import Settings
 from app.jobs import periodic
-from app.jobs.sessions import purge_old_sessions
+from app.jobs.purges import PURGE_SESSIONS
 from app.models import Session, SessionEvent
 from app.runtime import Runtime
 from app.services.sessions.purge import BATCH
@@ -57,7 +57,7 @@ async def test_what_has_been_over_for_long_goes_with_its_story_and_the_rest_stay
     await change_session(runtime, session_id_of(out), expires_at=datetime.now(UTC) - KEPT - A_MINUTE)
     (old,) = await add_sessions(runtime, ada, 1, ended=KEPT + A_MINUTE)
     (young,) = await add_sessions(runtime, ada, 1, ended=KEPT - A_MINUTE)
-    await purge_old_sessions(runtime)
+    await PURGE_SESSIONS.run(runtime)
     for session_id, stays in ((old, False), (session_id_of(out), False), (young, True), (session_id_of(early), True)):
         assert await is_there(runtime, session_id) is stays
         assert await count(runtime, SessionEvent, SessionEvent.session_id == session_id) == int(stays)
@@ -71,7 +71,7 @@ async def test_the_setting_says_for_how_long(accounts: Accounts, runtime: Runtim
     ada = await accounts.signed_in()
     (old,) = await add_sessions(runtime, ada, 1, ended=timedelta(days=1) + A_MINUTE)
     (young,) = await add_sessions(runtime, ada, 1, ended=timedelta(days=1) - A_MINUTE)
-    await purge_old_sessions(runtime)
+    await PURGE_SESSIONS.run(runtime)
     assert (await is_there(runtime, old), await is_there(runtime, young)) == (False, True)
 
 
@@ -80,7 +80,7 @@ async def test_many_go_batch_by_batch(accounts: Accounts, runtime: Runtime) -> N
     ada = await accounts.signed_in()
     await add_sessions(runtime, ada, 2 * BATCH + 1, ended=KEPT + A_MINUTE)
     with recorded_statements(runtime) as seen:
-        await purge_old_sessions(runtime)
+        await PURGE_SESSIONS.run(runtime)
     assert sum(statement.startswith("DELETE FROM sessions") for statement in seen) == 3
     assert await count(runtime, Session) == 1
     assert await count(runtime, SessionEvent) == 0
@@ -91,7 +91,7 @@ async def test_two_workers_at_once_do_it_once(accounts: Accounts, runtime: Runti
     ada = await accounts.signed_in()
     async with instance(settings) as second:
         await add_sessions(runtime, ada, BATCH + 10, ended=KEPT + A_MINUTE)
-        await asyncio.gather(*(purge_old_sessions(worker) for worker in (runtime, second.runtime) * 2))
+        await asyncio.gather(*(PURGE_SESSIONS.run(worker) for worker in (runtime, second.runtime) * 2))
     assert await count(runtime, Session) == 1
     assert (await ada.get("/auth/me")).status_code == 200
 

@@ -145,6 +145,12 @@ REGISTER = """async ([email, password]) => (await fetch("/api/v1/auth/register",
 })).status"""
 
 
+SIGN_IN = """async ([username, password]) => (await fetch("/api/v1/auth/login?transport=cookie", {
+  method: "POST",
+  body: new URLSearchParams({ username, password }),
+})).status"""
+
+
 async def test_an_address_is_confirmed_by_link_in_the_browser_that_registered(ada: Ada, browsers: Browsers) -> None:
     """3.3-01, 3.6-11: by one button. What it has set up stays."""
     page = await browsers.open()
@@ -225,8 +231,11 @@ async def test_another_address_is_confirmed_and_the_old_one_vetoes(ada: Ada, bro
     """3.3-18."""
     new = f"new-{ada.email}"
     ada.call("/auth/me/email", {"email": new}, token=ada.prove())
-    page = await browsers.open()
-    await open_link(page, ada.newest("confirm_new_address", to=new))
+    mail = ada.newest("confirm_new_address", to=new)
+    strange, page = await browsers.open(), await browsers.open()
+    await open_unspent(strange, mail)
+    await sign_in_here(page, ada, NEW_PASSWORD)
+    await open_link(page, mail)
     await press(page, "Use this address")
     await is_done(page)
     assert ada.sign_in(NEW_PASSWORD, email=new)
@@ -235,6 +244,19 @@ async def test_another_address_is_confirmed_and_the_old_one_vetoes(ada: Ada, bro
     await is_done(page)
     assert ada.sign_in(NEW_PASSWORD, email=new) is None
     await choose_password(page, ada)
+
+
+async def open_unspent(page: Page, mail: Mail) -> None:
+    """Follow the link of a change of address in a browser that nobody is signed in to: it says so, and has no button."""
+    await page.goto(mail.link)
+    await expect(page.get_by_role("status")).to_contain_text("type the code of the mail there")
+    await expect(page.get_by_role("button")).to_have_count(0)
+
+
+async def sign_in_here(page: Page, ada: Ada, password: str) -> None:
+    """Sign a browser in, as the front end of a product does."""
+    await page.goto(f"{ada.there.url}/mail/forgot")
+    assert await page.evaluate(SIGN_IN, [ada.email, password]) == 200
 
 
 async def test_this_was_not_me_takes_the_account_back(ada: Ada, browsers: Browsers) -> None:
@@ -264,13 +286,14 @@ async def test_a_program_that_runs_the_scripts_of_every_link_consumes_nothing(ad
     ada.call("/auth/me/email", {"email": new}, token=ada.prove())
     ada.call("/auth/password/forgot", {"email": ada.email})
     asking = await browsers.open()
+    await sign_in_here(asking, ada, NEW_PASSWORD)
     await ask(asking, ada, "/mail/sign-in")
     links = {link for mail in mails(ada.there.server) if ada.email in mail.recipient for link in mail.links}
     pages = {link.partition("#")[0].removeprefix(ada.there.url) for link in links}
     assert pages >= {"/mail/verify", "/mail/reset", "/mail/change", "/mail/veto", "/mail/undo", "/mail/sign-in"}
     before = await rows(ada.there.database_url)
     for how, link in product(WAYS.values(), sorted(links)):
-        # In the browser of whoever asked: there the link of the sign-in would count.
+        # In the browser of whoever asked: there the links of the sign-in and of the change would count.
         scanner = await asking.context.new_page()
         await scanner.add_init_script(EAGER.replace("HOW", how))
         async with scanner.expect_console_message(lambda message: message.text == "looked at"):

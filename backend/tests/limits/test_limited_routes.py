@@ -14,7 +14,7 @@ from tests.conftest import settings_for
 LIMITED = {
     ("GET", "/api/v1/auth/{provider}/callback"): "provider",
     ("GET", "/api/v1/auth/{provider}/login"): "provider",
-    ("POST", "/api/v1/auth/code/request"): "send-mail",
+    ("POST", "/api/v1/auth/code/request"): "send-code",
     ("POST", "/api/v1/auth/code/sign-in"): "mailed-code",
     ("POST", "/api/v1/auth/exchange"): "provider",
     ("POST", "/api/v1/auth/email/veto"): "mailed-link",
@@ -23,27 +23,27 @@ LIMITED = {
     ("POST", "/api/v1/auth/me/email"): "change-address",
     ("POST", "/api/v1/auth/me/email/confirm"): "mailed-code",
     ("POST", "/api/v1/auth/me/password"): "password-again",
-    ("POST", "/api/v1/auth/password/forgot"): "send-mail",
+    ("POST", "/api/v1/auth/password/forgot"): "send-reset",
     ("POST", "/api/v1/auth/password/reset"): "mailed-code",
     ("POST", "/api/v1/auth/reauthenticate"): "password-again",
     ("POST", "/api/v1/auth/register"): "register",
     ("POST", "/api/v1/auth/undo"): "mailed-link",
     ("POST", "/api/v1/auth/verification/confirm"): "mailed-code",
-    ("POST", "/api/v1/auth/verification/resend"): "send-mail",
+    ("POST", "/api/v1/auth/verification/resend"): "send-verification",
     ("POST", "/api/v1/auth/{provider}/code"): "provider",
     ("POST", "/api/v1/auth/{provider}/id-token"): "provider",
     ("POST", "/api/v1/auth/{provider}/link"): "provider",
     ("POST", "/api/v1/auth/{provider}/nonce"): "provider",
     ("POST", "/api/v1/auth/{provider}/start"): "provider",
     ("POST", "/mail/change"): "mailed-code",
-    ("POST", "/mail/forgot"): "send-mail",
+    ("POST", "/mail/forgot"): "send-reset",
     ("POST", "/mail/invitation"): "mailed-link",
     ("POST", "/mail/reset"): "mailed-code",
     ("POST", "/mail/sign-in"): "mailed-code",
-    ("POST", "/mail/sign-in/mail"): "send-mail",
+    ("POST", "/mail/sign-in/mail"): "send-code",
     ("POST", "/mail/undo"): "mailed-link",
     ("POST", "/mail/verify"): "mailed-code",
-    ("POST", "/mail/verify/mail"): "send-mail",
+    ("POST", "/mail/verify/mail"): "send-verification",
     ("POST", "/mail/veto"): "mailed-link",
     ("POST", "/api/v1/invitations/"): "invite",
     ("POST", "/api/v1/invitations/accept"): "mailed-link",
@@ -124,7 +124,7 @@ def test_a_product_can_limit_its_own_routes() -> None:
     assert "429" in app.openapi()["paths"]["/coupons"]["post"]["responses"]
 
 
-@pytest.mark.parametrize(("name", "account"), [("sign-in", None), ("register", "email"), ("send-mail", None)])
+@pytest.mark.parametrize(("name", "account"), [("sign-in", None), ("register", "email"), ("send-code", None)])
 def test_a_limit_on_accounts_needs_to_know_where_the_account_is_typed(name: str, account: str | None) -> None:
     """A forgotten field would count nothing, without a word."""
     with pytest.raises(ValueError, match=name):

@@ -45,15 +45,15 @@ async def ask_for(person: Person, email: str = NEW) -> httpx2.Response:
     return await person.post("/auth/me/email", json={"email": email})
 
 
-async def confirm(http: httpx2.AsyncClient, **brought: str) -> httpx2.Response:
-    return await http.post(f"{API}/auth/me/email/confirm", json=brought)
+async def confirm(person: Person, **brought: str) -> httpx2.Response:
+    return await person.post("/auth/me/email/confirm", json=brought)
 
 
 async def move(runtime: Runtime, person: Person, email: str = NEW) -> None:
     """Give an account another address, as its user does."""
     assert (await ask_for(person, email)).status_code == 202
     mail = await newest(runtime, email, CONFIRM)
-    assert (await confirm(person.http, token=mail.token)).status_code == 204
+    assert (await confirm(person, token=mail.token)).status_code == 204
 
 
 async def disown(http: httpx2.AsyncClient, mail: Letter) -> httpx2.Response:

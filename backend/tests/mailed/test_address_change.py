@@ -8,7 +8,7 @@ from sqlalchemy import update
 
 from app.models import AuditKind, MailedProof, Session
 from app.runtime import Runtime
-from tests.accounts import PASSWORD, Accounts
+from tests.accounts import API, PASSWORD, Accounts
 from tests.answers import field_error_of, problem_of
 from tests.audit import event_of
 from tests.mailed.inbox import letters, newest
@@ -45,7 +45,7 @@ async def test_a_new_address_counts_once_its_reader_has_confirmed_it(
     assert (await find_user(runtime, ada)).email == ADA
     mail = await newest(runtime, "Countess@example.org", CONFIRM)
     brought = {"email": NEW, "code": mail.code} if by_code else {"token": mail.token}
-    answer = await confirm(ada.http, **brought)
+    answer = await confirm(ada, **brought)
     assert (answer.status_code, answer.content) == (204, b"")
     user = await find_user(runtime, ada)
     assert (user.email, user.email_normal) == ("Countess@example.org", NEW)
@@ -87,12 +87,12 @@ async def test_an_address_that_is_taken_before_it_is_confirmed_stays_its_owner_s
     await ask_for(ada, NEW)
     mail = await newest(runtime, NEW, CONFIRM)
     other = await accounts.register(NEW)
-    problem_of(await confirm(ada.http, token=mail.token), 400, "MAILED_PROOF_INVALID")
+    problem_of(await confirm(ada, token=mail.token), 400, "MAILED_PROOF_INVALID")
     assert (await find_user(runtime, ada)).email == ADA
     assert (await find_user(runtime, other)).email == NEW
     assert (await newest(runtime, NEW)).kind == "already_registered"
     assert (await ada.get("/auth/me")).status_code == 200
-    problem_of(await confirm(ada.http, token=mail.token), 400, "MAILED_PROOF_INVALID")
+    problem_of(await confirm(ada, token=mail.token), 400, "MAILED_PROOF_INVALID")
 
 
 async def test_only_a_fresh_proof_changes_the_address(accounts: Accounts, runtime: Runtime) -> None:
@@ -110,8 +110,8 @@ async def test_only_the_newest_request_of_a_user_counts(accounts: Accounts, runt
     await ask_for(ada, "first@example.org")
     await ask_for(ada, NEW)
     first = await newest(runtime, "first@example.org")
-    problem_of(await confirm(ada.http, token=first.token), 400, "MAILED_PROOF_INVALID")
-    assert (await confirm(ada.http, token=(await newest(runtime, NEW)).token)).status_code == 204
+    problem_of(await confirm(ada, token=first.token), 400, "MAILED_PROOF_INVALID")
+    assert (await confirm(ada, token=(await newest(runtime, NEW)).token)).status_code == 204
 
 
 async def test_a_change_dies_with_the_session_that_asked_for_it(accounts: Accounts, runtime: Runtime) -> None:
@@ -120,8 +120,27 @@ async def test_a_change_dies_with_the_session_that_asked_for_it(accounts: Accoun
     intruder = await ada.sign_in()
     await ask_for(intruder, NEW)
     assert (await ada.post("/auth/logout/others")).status_code == 204
-    problem_of(await confirm(ada.http, token=(await newest(runtime, NEW)).token), 400, "MAILED_PROOF_INVALID")
+    problem_of(await confirm(ada, token=(await newest(runtime, NEW)).token), 400, "MAILED_PROOF_INVALID")
     assert (await find_user(runtime, ada)).email == ADA
+
+
+@pytest.mark.parametrize("by_code", [False, True], ids=["link", "code"])
+async def test_only_the_account_that_asked_confirms_its_new_address(
+    accounts: Accounts, runtime: Runtime, by_code: bool
+) -> None:
+    """3.3-05: the reader of a stranger's mail does not prove the stranger's address, and uses nothing up."""
+    stranger = await proved(accounts, runtime)
+    reader = await accounts.signed_in(GRACE)
+    await ask_for(stranger, NEW)
+    mail = await newest(runtime, NEW, CONFIRM)
+    brought = {"email": NEW, "code": mail.code} if by_code else {"token": mail.token}
+    problem_of(await reader.http.post(f"{API}/auth/me/email/confirm", json=brought), 401, "NOT_AUTHENTICATED")
+    for _ in range(6):
+        problem_of(await confirm(reader, **brought), 400, "MAILED_PROOF_INVALID")
+    assert [(await find_user(runtime, person)).email for person in (stranger, reader)] == [ADA, GRACE]
+    event = await event_of(runtime, AuditKind.USER_ADDRESS_CHANGE_REFUSED)
+    assert (event.actor_id, event.target_id) == (UUID(reader.id), UUID(reader.id))
+    assert (await confirm(stranger, **brought)).status_code == 204
 
 
 async def test_a_change_is_confirmed_once_and_in_time(accounts: Accounts, runtime: Runtime) -> None:
@@ -131,7 +150,7 @@ async def test_a_change_is_confirmed_once_and_in_time(accounts: Accounts, runtim
     mail = await newest(runtime, NEW)
     problem_of(await reset(ada.http, token=mail.token), 400, "MAILED_PROOF_INVALID")
     await write(runtime, update(MailedProof).values(expires_at=MailedProof.created_at))
-    problem_of(await confirm(ada.http, token=mail.token), 400, "MAILED_PROOF_INVALID")
+    problem_of(await confirm(ada, token=mail.token), 400, "MAILED_PROOF_INVALID")
     assert (await find_user(runtime, ada)).email == ADA
 
 
@@ -161,7 +180,8 @@ async def test_a_disabled_account_keeps_its_address(accounts: Accounts, runtime:
     ada = await proved(accounts, runtime)
     await ask_for(ada, NEW)
     await change_user(runtime, ada, is_active=False)
-    problem_of(await confirm(ada.http, token=(await newest(runtime, NEW)).token), 400, "MAILED_PROOF_INVALID")
+    problem_of(await confirm(ada, token=(await newest(runtime, NEW)).token), 401, "SESSION_ENDED")
+    assert (await find_user(runtime, ada)).email == ADA
 
 
 async def test_what_is_no_address_is_refused(accounts: Accounts, runtime: Runtime) -> None:

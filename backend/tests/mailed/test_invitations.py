@@ -2,7 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx2
 import pytest
@@ -139,6 +139,49 @@ async def test_an_invitation_ends_with_the_power_of_whoever_sent_it(
         await change_user(runtime, grace, **values)
     problem_of(await accept(grace.http, token), 400, "MAILED_PROOF_INVALID")
     assert await count(runtime, User, User.email_normal == ADA) == 0
+
+
+@pytest.mark.parametrize("whose", ["higher", "somebody else's"])
+async def test_an_invitation_takes_the_place_of_no_higher_one_and_of_nobody_else_s(
+    accounts: Accounts, runtime: Runtime, whose: str
+) -> None:
+    """3.5-04: whoever invites is told, no mail is sent, and the first invitation counts on until it is taken back."""
+    grace = await accounts.administrator()
+    later = grace if whose == "higher" else await accounts.administrator()
+    token = await invited(grace, runtime, role="admin" if whose == "higher" else "user")
+    problem_of(await invite(later, role="user"), 409, "INVITATION_OPEN")
+    event = await event_of(runtime, AuditKind.USER_INVITATION_REFUSED)
+    assert (event.actor_id, event.cause) == (UUID(later.id), "INVITATION_OPEN")
+    assert len(await letters(runtime, ADA)) == 1
+    (item,) = (await later.get("/invitations/")).json()["items"]
+    assert (await later.call("DELETE", f"/invitations/{item['id']}")).status_code == 204
+    anew = await invited(later, runtime, role="user")
+    problem_of(await accept(grace.http, token), 400, "MAILED_PROOF_INVALID")
+    assert (await accept(grace.http, anew)).json()["role"] == "user"
+
+
+async def test_an_inviter_raises_their_own_invitation(accounts: Accounts, runtime: Runtime) -> None:
+    grace = await accounts.administrator()
+    await invited(grace, runtime, role="user")
+    assert (await accept(grace.http, await invited(grace, runtime, role="admin"))).json()["role"] == "admin"
+
+
+async def test_an_invitation_that_counts_no_more_is_in_nobody_s_way(accounts: Accounts, runtime: Runtime) -> None:
+    """3.5-02: one whose sender may not invite any more, and one that is too old."""
+    first, second, third = [await accounts.administrator() for _ in range(3)]
+    await invited(first, runtime, role="admin")
+    await change_user(runtime, first, is_active=False)
+    await invited(second, runtime)
+    await change_proofs(runtime, expires_at=datetime.now(UTC))
+    assert (await accept(third.http, await invited(third, runtime))).status_code == 201
+
+
+async def test_of_many_who_invite_somebody_at_once_one_does(accounts: Accounts, runtime: Runtime) -> None:
+    """3.5-04: none takes the place of another that it has not seen."""
+    inviters = [await accounts.administrator() for _ in range(5)]
+    answers = await asyncio.gather(*(invite(person) for person in inviters))
+    assert sorted(answer.status_code for answer in answers) == [202] + [409] * 4
+    assert (await accept(inviters[0].http, (await newest(runtime, ADA)).token)).status_code == 201
 
 
 async def test_a_revoked_invitation_is_worth_nothing(accounts: Accounts, runtime: Runtime) -> None:

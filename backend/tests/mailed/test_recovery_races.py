@@ -12,7 +12,7 @@ from uuid import UUID
 
 import httpx2
 import pytest
-from sqlalchemy import select
+from sqlalchemy import Executable, select, text
 
 from app.models import Session, User
 from app.runtime import Runtime
@@ -22,6 +22,7 @@ from tests.contention import at_once, uncommitted, waiting_for_a_lock
 from tests.mailed.inbox import letters, newest
 from tests.mailed.recovering import (
     ADA,
+    GRACE,
     NEW,
     NEW_PASSWORD,
     NOTE,
@@ -45,6 +46,7 @@ pytestmark = [pytest.mark.only("postgresql"), pytest.mark.settings(DATABASE_POOL
 
 Request = Coroutine[Any, Any, httpx2.Response]
 OWNER_FIRST = pytest.mark.parametrize("owner_first", [True, False])
+NO_PROOFS = text("LOCK TABLE mailed_proofs IN EXCLUSIVE MODE")
 CHANGE = {"current_password": PASSWORD, "new_password": THIEFS_PASSWORD}
 
 
@@ -121,7 +123,7 @@ async def test_a_veto_while_the_change_is_confirmed(accounts: Accounts, runtime:
     thief = await ada.sign_in()
     await ask_for(thief, THIEF)
     token = (await newest(runtime, THIEF)).token
-    saying_no, confirming = disown(ada.http, await newest(runtime, ADA, NOTE)), confirm(thief.http, token=token)
+    saying_no, confirming = disown(ada.http, await newest(runtime, ADA, NOTE)), confirm(thief, token=token)
     own, other = await in_order(runtime, ada, saying_no, confirming, owner_first=owner_first)
     assert own.status_code == 204
     assert other.status_code == (400 if owner_first else 204)
@@ -160,7 +162,7 @@ async def test_an_undoing_while_the_thief_asks_for_another_address(
     own, other = await in_order(runtime, ada, saying_no, asking, owner_first=owner_first)
     assert (own.status_code, other.status_code) == (204, 401 if owner_first else 202)
     for mail in await letters(runtime, THIEF):
-        problem_of(await confirm(thief.http, token=mail.token), 400, "MAILED_PROOF_INVALID")
+        problem_of(await confirm(thief, token=mail.token), 400, "MAILED_PROOF_INVALID")
     await belongs_to_ada(runtime, ada)
 
 
@@ -199,10 +201,52 @@ async def test_a_new_address_is_confirmed_while_somebody_registers_it(accounts: 
         await ask_for(person, address)
         token = (await newest(runtime, address)).token
         body = {"email": address, "password": PASSWORD}
-        confirming, registering = confirm(person.http, token=token), person.http.post(f"{API}/auth/register", json=body)
+        confirming, registering = confirm(person, token=token), person.http.post(f"{API}/auth/register", json=body)
         confirmed, registered = await asyncio.gather(confirming, registering)
         assert (confirmed.status_code, registered.status_code) in {(204, 409), (400, 201)}
         assert await count(runtime, User, User.email_normal == address) == 1
+
+
+async def test_two_users_who_ask_for_each_other_s_address_wait_for_neither(
+    accounts: Accounts, runtime: Runtime
+) -> None:
+    """3.7-02: each has the own account locked when the mail to the other one is written."""
+    ada, grace = await proved(accounts, runtime), await proved(accounts, runtime, GRACE)
+    assert await both(runtime, NO_PROOFS, ask_for(ada, GRACE), ask_for(grace, ADA)) == [202, 202]
+
+
+async def test_two_users_who_ask_for_what_the_other_had_asked_for_wait_for_neither(
+    accounts: Accounts, runtime: Runtime
+) -> None:
+    """3.7-09: each request takes the place of two, in one order."""
+    ada, grace = await proved(accounts, runtime), await proved(accounts, runtime, GRACE)
+    addresses = [NEW, THIEF]
+    for _ in range(4):
+        await ask_for(ada, addresses[0])
+        await ask_for(grace, addresses[1])
+        addresses.reverse()
+        asking = ask_for(ada, addresses[0]), ask_for(grace, addresses[1])
+        assert await both(runtime, NO_PROOFS, *asking) == [202, 202]
+
+
+async def test_two_undoings_of_accounts_that_have_each_other_s_address_wait_for_neither(
+    accounts: Accounts, runtime: Runtime
+) -> None:
+    """3.3-18: each locks both accounts, in one order."""
+    ada, grace = await proved(accounts, runtime), await proved(accounts, runtime, GRACE)
+    await move(runtime, ada, NEW)
+    await move(runtime, grace, ADA)
+    await move(runtime, ada, GRACE)
+    first, second = [(await letters(runtime, address, NOTICE))[0] for address in (ADA, GRACE)]
+    everybody = select(User.id).order_by(User.id).with_for_update()
+    assert await both(runtime, everybody, disown(ada.http, first), disown(ada.http, second)) == [204, 204]
+
+
+async def both(runtime: Runtime, held: Executable, one: Request, other: Request) -> list[int]:
+    """Send two requests, let both come to what is held, and return what they are answered once it is not any more."""
+    async with uncommitted(runtime, held):
+        tasks = [await waiting_for_a_lock(runtime, request, waiters=n) for n, request in enumerate([one, other], 1)]
+    return [(await task).status_code for task in tasks]
 
 
 async def test_a_stolen_token_waits_for_the_account_before_it_holds_its_session(

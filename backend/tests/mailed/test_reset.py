@@ -12,7 +12,7 @@ from app.models import AuditKind, Identity, MailedProof, SignInCode
 from app.runtime import Runtime
 from app.services.mailed.proofs import TRIES
 from tests import gatehouse
-from tests.accounts import API, PASSWORD, Accounts
+from tests.accounts import API, PASSWORD, Accounts, Person
 from tests.answers import field_error_of, problem_of
 from tests.audit import event_of, events_of
 from tests.conftest import BASE_URL
@@ -92,7 +92,7 @@ async def test_a_reset_link_counts_once_and_only_the_newest(accounts: Accounts, 
     ada = await proved(accounts, runtime)
     first, second = await forgotten(runtime, ada), await forgotten(runtime, ada)
     problem_of(await reset(ada.http, token=first.token), 400, "MAILED_PROOF_INVALID")
-    problem_of(await confirm(ada.http, token=second.token), 400, "MAILED_PROOF_INVALID")
+    problem_of(await confirm(ada, token=second.token), 400, "MAILED_PROOF_INVALID")
     for route in ("/auth/undo", "/auth/email/veto"):
         problem_of(await ada.http.post(API + route, json={"token": second.token}), 400, "MAILED_PROOF_INVALID")
     assert (await reset(ada.http, token=second.token)).status_code == 204
@@ -148,7 +148,8 @@ async def test_everything_that_was_mailed_or_under_way_dies_with_a_reset(account
     )
     assert (await reset(ada.http, token=mail.token)).status_code == 204
     assert {row.purpose for row in await proofs_in(runtime)} == {"undo", "veto_address"}
-    problem_of(await confirm(ada.http, token=change.token), 400, "MAILED_PROOF_INVALID")
+    again = await Person(ada.http, ada.id, ADA, NEW_PASSWORD).sign_in()
+    problem_of(await confirm(again, token=change.token), 400, "MAILED_PROOF_INVALID")
     assert await count(runtime, SignInCode) == 0
     assert (await find_user(runtime, ada)).email == ADA
     assert await subjects_of(runtime, ada) == {"ada"}
@@ -215,3 +216,17 @@ async def test_a_reset_is_no_way_around_a_gate(accounts: Accounts, runtime: Runt
         answer = await http.post(f"{API}/auth/login", data=form)
     assert answer.json()["code"] == "GATEHOUSE_BARRED"
     assert await living_sessions(runtime, barred) == set()
+
+
+@pytest.mark.parametrize("was_proved", [False, True])
+async def test_a_reset_takes_away_the_name_that_somebody_else_may_have_chosen(
+    accounts: Accounts, runtime: Runtime, was_proved: bool
+) -> None:
+    """3.3-05, 3.6-08: a squatter's text greets the owner in no mail of ours. Whoever had proved the address keeps theirs."""
+    ada = await accounts.register(ADA, name="Your parcel 4711 is held")
+    if was_proved:
+        await change_user(runtime, ada, email_verified_at=datetime.now(UTC))
+    assert (await reset(ada.http, token=(await forgotten(runtime, ada)).token)).status_code == 204
+    user = await find_user(runtime, ada)
+    assert (user.full_name is not None, "parcel" in user.search_text) == (was_proved, was_proved)
+    assert ("parcel" in (await newest(runtime, ADA, NOTICE)).text) == was_proved

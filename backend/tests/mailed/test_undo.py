@@ -7,7 +7,7 @@ import httpx2
 import pytest
 from sqlalchemy import insert, update
 
-from app.models import AuditKind, Identity, MailedProof
+from app.models import AuditKind, Identity, MailedProof, Purpose
 from app.runtime import Runtime
 from tests.accounts import PASSWORD, Accounts, Person
 from tests.answers import problem_of
@@ -16,6 +16,7 @@ from tests.mailed.inbox import Letter, letters, newest
 from tests.mailed.proving import proofs_in
 from tests.mailed.recovering import (
     ADA,
+    NEW,
     NEW_PASSWORD,
     NOTE,
     NOTICE,
@@ -89,8 +90,10 @@ async def test_nothing_that_was_mailed_to_a_thief_counts_once_the_account_is_tak
     for mail in mails:
         if mail.has_link:
             kinds.add(mail.page)
-            problem_of(await _follow(client, mail), 400, "MAILED_PROOF_INVALID")
+            dead = (401, "SESSION_ENDED") if mail.page == "/mail/change" else (400, "MAILED_PROOF_INVALID")
+            problem_of(await _follow(thief, mail), *dead)
     assert kinds == {"/mail/change", "/mail/undo", "/mail/reset", "/mail/veto"}
+    assert Purpose.CHANGE_ADDRESS not in {proof.purpose for proof in await proofs_in(runtime)}
     await is_ada_s_again(runtime, client, ada)
 
 
@@ -114,7 +117,7 @@ async def test_a_veto_before_the_confirmation_stops_the_change(
     thief = await ada.sign_in()
     await ask_for(thief, THIEF)
     assert (await disown(client, await newest(runtime, ADA, NOTE))).status_code == 204
-    problem_of(await confirm(client, token=(await newest(runtime, THIEF)).token), 400, "MAILED_PROOF_INVALID")
+    problem_of(await confirm(thief, token=(await newest(runtime, THIEF)).token), 401, "SESSION_ENDED")
     await is_ada_s_again(runtime, client, ada)
 
 
@@ -205,10 +208,34 @@ async def test_an_address_whose_owner_has_begun_anew_stays_with_the_new_account(
     assert (await anew.get("/auth/me")).status_code == 200
 
 
-async def _follow(http: httpx2.AsyncClient, mail: Letter) -> httpx2.Response:
+async def test_the_name_goes_with_an_undoing_of_what_nobody_had_proved(
+    accounts: Accounts, runtime: Runtime, client: httpx2.AsyncClient
+) -> None:
+    """3.3-05, 3.6-08: no mail of ours greets the owner with a squatter's text."""
+    squatter = await (await accounts.register(ADA, name="Your parcel 4711 is held")).sign_in()
+    body = {"current_password": PASSWORD, "new_password": NEW_PASSWORD}
+    assert (await squatter.post("/auth/me/password", json=body)).status_code == 204
+    assert (await disown(client, await newest(runtime, ADA, NOTICE))).status_code == 204
+    user = await find_user(runtime, squatter)
+    assert (user.full_name, user.search_text) == (None, ADA)
+    assert "parcel" not in (await newest(runtime, ADA, RESET)).text
+
+
+async def test_an_owner_s_name_outlives_an_undoing(
+    accounts: Accounts, runtime: Runtime, client: httpx2.AsyncClient
+) -> None:
+    ada = await proved(accounts, runtime)
+    assert (await ada.patch("/auth/me", json={"full_name": "Ada Lovelace"})).status_code == 200
+    await ask_for(ada, NEW)
+    assert (await disown(client, await newest(runtime, ADA, NOTE))).status_code == 204
+    user = await find_user(runtime, ada)
+    assert (user.full_name, user.search_text) == ("Ada Lovelace", f"{ADA} ada lovelace")
+
+
+async def _follow(person: Person, mail: Letter) -> httpx2.Response:
     if mail.page == "/mail/reset":
-        return await reset(http, token=mail.token)
-    return await (confirm(http, token=mail.token) if mail.page == "/mail/change" else disown(http, mail))
+        return await reset(person.http, token=mail.token)
+    return await (confirm(person, token=mail.token) if mail.page == "/mail/change" else disown(person.http, mail))
 
 
 async def _again(runtime: Runtime, http: httpx2.AsyncClient, ada: Person) -> Person:

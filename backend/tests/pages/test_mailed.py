@@ -13,7 +13,7 @@ from app.models import MailedProof, OutgoingMail
 from app.runtime import Runtime
 from tests.accounts import PASSWORD, Accounts, Person
 from tests.answers import CANARY, check_nothing_repeated
-from tests.cookies import FOREIGN_PAGE, OWN_PAGE, set_cookies
+from tests.cookies import FOREIGN_PAGE, OWN_PAGE, Browser, set_cookies
 from tests.outbox import mails_of
 from tests.pages.html import Page
 from tests.rows import change_user, count, everything, find_user, living_sessions
@@ -122,11 +122,11 @@ async def test_what_proves_nothing_changes_nothing(
     client: httpx2.AsyncClient, accounts: Accounts, runtime: Runtime, path: str
 ) -> None:
     """3.4-09, PD-02: an empty form, which is what a program sends that presses every button, included."""
-    await accounts.register("ada@example.com")
+    cookie = await signed_in(client, await accounts.register("ada@example.com")) if path == MailPage.CHANGE else ""
     before = await everything(runtime)
     further = FURTHER.get(MailPage(path), {})
     for form in NOTHING:
-        assert WRONG in page_of(await send(client, path, **form, **further), 400).text
+        assert WRONG in page_of(await send(client, path, cookie=cookie, **form, **further), 400).text
     assert await everything(runtime) == before
 
 
@@ -199,12 +199,38 @@ async def test_another_address_is_confirmed_and_vetoed_without_scripts(
     response = await ada.post("/auth/me/email", json={"email": "new@example.com"})
     assert response.status_code == 202, response.text
     form = {"email": "new@example.com", "code": code_in(await newest(runtime, "confirm_new_address"))}
-    page_of(await send(client, MailPage.CHANGE, **form))
+    page_of(await send(client, MailPage.CHANGE, cookie=await signed_in(client, ada), **form))
     assert (await find_user(runtime, ada)).email == "new@example.com"
     pasted = f"  {link_in(await newest(runtime, 'address_change_notice'))} "
     page_of(await send(client, MailPage.VETO, link=pasted))
     assert (await find_user(runtime, ada)).email == "ada@example.com"
     page_of(await send(client, MailPage.VETO, link=pasted), 400)
+
+
+async def test_a_browser_that_nobody_is_signed_in_to_confirms_no_new_address(
+    client: httpx2.AsyncClient, accounts: Accounts, runtime: Runtime
+) -> None:
+    """3.3-05: whoever reads a stranger's mail is told that there is nothing to do, and another account's cookie does not do."""
+    ada = await sign_up(accounts)
+    await prove(runtime, ada)
+    assert (await ada.post("/auth/me/email", json={"email": "new@example.com"})).status_code == 202
+    form = {"email": "new@example.com", "code": code_in(await newest(runtime, "confirm_new_address"))}
+    shown = page_of(await client.get(MailPage.CHANGE))
+    assert ("form" in shown.tags, "type the code of the mail there" in shown.text) == (False, True)
+    assert "NOT_AUTHENTICATED" in page_of(await send(client, MailPage.CHANGE, **form), 401).text
+    others = await signed_in(client, await accounts.register())
+    assert WRONG in page_of(await send(client, MailPage.CHANGE, cookie=others, **form), 400).text
+    own = await signed_in(client, ada)
+    assert "form" in page_of(await client.get(MailPage.CHANGE, headers={"Cookie": own})).tags
+    page_of(await send(client, MailPage.CHANGE, cookie=own, **form))
+    assert (await find_user(runtime, ada)).email == "new@example.com"
+
+
+async def signed_in(client: httpx2.AsyncClient, person: Person) -> str:
+    """Sign in as a browser does, and return the cookie of the session."""
+    browser = Browser(client)
+    assert (await browser.sign_in(person)).status_code == 200
+    return f"{SESSION}={browser.cookie}"
 
 
 @PROVING

@@ -34,15 +34,17 @@ async def test_an_account_that_has_changed_is_not_signed_in_to(
 async def test_the_first_proof_of_an_address_keeps_nothing_that_somebody_else_has_put_there(
     client: httpx2.AsyncClient, accounts: Accounts, runtime: Runtime
 ) -> None:
-    """3.3-01, ID-04: who has registered somebody else's address is out when its owner comes."""
-    mallory = await accounts.signed_in("ada@example.com")
+    """3.3-01, 3.6-08, ID-04: who has registered somebody else's address is out when its owner comes."""
+    mallory = await accounts.signed_in("ada@example.com", name="Your parcel 4711 is held")
     asked = await ask(client, "ada@example.com")
     ada = Person(client, mallory.id, mallory.email, "", (await asked.type(await code_of(runtime))).json())
     assert (await mallory.get("/auth/me")).status_code == 401
     form = {"username": mallory.email, "password": mallory.password}
     problem_of(await client.post(f"{API}/auth/login", data=form), 401, "INVALID_CREDENTIALS")
     assert (await ada.get("/auth/me")).status_code == 200
-    assert (await find_user(runtime, ada)).email_verified_at is not None
+    user = await find_user(runtime, ada)
+    assert user.email_verified_at is not None
+    assert (user.full_name, user.search_text) == (None, "ada@example.com")
 
 
 @pytest.mark.parametrize("known", ["a proved address", "a role"])

@@ -310,7 +310,7 @@ async def test_the_account_may_go_before_its_mail(accounts: Accounts, runtime: R
     await post(runtime, notice(runtime, to=Recipient.of(user)))
     await write(runtime, delete(User).where(User.id == user.id))
     mail = await the_mail(runtime)
-    assert (mail.user_id, mail.recipient) == (None, ada.email)
+    assert (mail.user_id, mail.recipient) == (user.id, ada.email)
 
 
 @BY_SMTP

@@ -7,7 +7,7 @@ alone is told, by mail.
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, select, update
+from sqlalchemy import ColumnElement, Select, or_, select, update
 
 from app.auth.actor import CurrentUser
 from app.auth.emails import EmailAddress, mask_email
@@ -22,7 +22,7 @@ from app.mail.messages import (
     NoticeEvent,
     Recipient,
 )
-from app.models import AuditKind, Purpose, User
+from app.models import AuditKind, MailedProof, Purpose, User
 from app.services import audit, outbox
 from app.services.accounts import checked_email, search_text
 from app.services.callers import lock_current_user
@@ -55,15 +55,19 @@ async def request_change(work: Work, *, user: CurrentUser, email: str) -> None:
     await audit.record(work, AuditKind.USER_ADDRESS_CHANGE_REQUESTED, **about, detail=detail)
 
 
-async def confirm_change(work: Work, *, brought: FromMail) -> None:
-    """Give an account the address that its user has proved with this. Of any number at once one succeeds.
+async def confirm_change(work: Work, *, user: CurrentUser, brought: FromMail) -> None:
+    """Give the caller's account the address that they have proved with this. Of any number at once one succeeds.
 
-    The unique index decides whether the address is free; who has it already is told by mail. What was mailed to the former
-    address counts no more, but for what undoes, and that neither if nobody had ever proved it. Raises
-    `MailedProofInvalid`, also when the session has ended that asked: it may have been an intruder's.
+    The mail alone is not enough: its reader may be a stranger, who would give the asker's account an address that the asker
+    does not read. The unique index decides whether the address is free; who has it already is told by mail. What was mailed
+    to the former address counts no more, but for what undoes, and that neither if nobody had ever proved it. Raises
+    `MailedProofInvalid`, also for what another account has asked for, which stays unspent, and when the session has ended
+    that asked: it may have been an intruder's; `SessionEnded` or `TokenInvalid` when the caller's own has meanwhile.
     """
-    with audit.refusals(work, AuditKind.USER_ADDRESS_CHANGE_REFUSED, subject=brought.subject):
-        proved = await spend(work, Purpose.CHANGE_ADDRESS, brought)
+    await lock_current_user(work, user=user)
+    about = audit.About(actor_id=user.id, target_id=user.id, session_id=user.session_id, subject=brought.subject)
+    with audit.refusals(work, AuditKind.USER_ADDRESS_CHANGE_REFUSED, **about):
+        proved = await spend(work, Purpose.CHANGE_ADDRESS, brought, binding=_binding(user))
         account = await _asker(work, proved)
         former, had_proved = Recipient.of(account), account.email_verified_at is not None
         address = EmailAddress(deliverable=proved.detail["email"], normal=proved.email_normal)
@@ -74,7 +78,6 @@ async def confirm_change(work: Work, *, brought: FromMail) -> None:
         await forget_ways(work, user_id=account.id)
     else:
         await forget_proofs(work, user_id=account.id)
-    about = audit.About(actor_id=account.id, target_id=account.id, session_id=UUID(proved.detail["session_id"]))
     detail = {"former": mask_email(former.address), "new": mask_email(address.deliverable)}
     await audit.record(work, AuditKind.USER_ADDRESS_CHANGED, **about, detail=detail)
     await _tell_both(work, former if had_proved else None, account.id)
@@ -84,6 +87,7 @@ async def _to_new(
     work: Work, *, user: CurrentUser, account: User, address: EmailAddress, other: User | None
 ) -> Message:
     """Return the mail to the new address. The work is the same whether or not it has an account, and so is what counts."""
+    await _lock_pending(work, user=user, address=address)
     await forget_proofs(work, user_id=user.id, purposes=[Purpose.CHANGE_ADDRESS])
     proof = await issue_proof(
         work,
@@ -91,6 +95,7 @@ async def _to_new(
         email_normal=address.normal,
         user_id=user.id,
         valid_for=VALID_FOR,
+        binding=_binding(user),
         detail={"email": address.deliverable, "from": account.email_normal, "session_id": str(user.session_id)},
     )
     if other is not None:
@@ -101,6 +106,21 @@ async def _to_new(
         code=proof.code or "",
         valid_for=proof.valid_for,
     )
+
+
+async def _lock_pending(work: Work, *, user: CurrentUser, address: EmailAddress) -> None:
+    """Lock what is pending of this user's, and for this address, in one order.
+
+    Else two users who each ask for the address that the other one has asked for before would wait for each other.
+    """
+    theirs = or_(MailedProof.user_id == user.id, MailedProof.email_normal == address.normal)
+    pending = select(MailedProof.id).where(MailedProof.purpose == Purpose.CHANGE_ADDRESS, theirs)
+    await work.db.execute(pending.order_by(MailedProof.email_normal).with_for_update())
+
+
+def _binding(user: CurrentUser) -> str:
+    """Return what a change counts together with: the account that has asked for it."""
+    return str(user.id)
 
 
 async def _to_present(work: Work, account: User, address: EmailAddress) -> Message:

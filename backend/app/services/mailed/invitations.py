@@ -18,7 +18,14 @@ from app.auth.emails import EmailAddress, mask_email
 from app.auth.passwords.pool import HashingPool
 from app.config import Settings
 from app.database import Reader, Work
-from app.exceptions import EmailTaken, MailedProofInvalid, NotFoundError, PermissionDenied, SignUpClosed
+from app.exceptions import (
+    EmailTaken,
+    InvitationOpen,
+    MailedProofInvalid,
+    NotFoundError,
+    PermissionDenied,
+    SignUpClosed,
+)
 from app.mail.links import MailPage, page_link
 from app.mail.messages import Invitation, Recipient
 from app.models import AuditKind, EndCause, Identity, MailedProof, Purpose, Role, RolePermission, User
@@ -68,10 +75,11 @@ class OpenInvitation:
 
 
 async def invite(work: Work, *, actor: CurrentUser, email: str, role: str) -> None:
-    """Mail an invitation, in place of the one that the address had. What is answered tells nothing of the address.
+    """Mail an invitation, in place of one to no higher role that the caller has sent to the address before.
 
-    Whoever has an account that is proved to be theirs is told so instead, after the same work. Raises `FieldInvalid` for
-    an address or a role that is none, `PermissionDenied` for a role above the caller's own, `SignUpClosed`.
+    What is answered tells nothing of the address but what the list of invitations shows as well. Whoever has an account
+    that is proved to be theirs is told so instead, after the same work. Raises `FieldInvalid` for an address or a role that
+    is none, `PermissionDenied` for a role above the caller's own, `InvitationOpen`, `SignUpClosed`.
     """
     address = checked_email(email)
     about = audit.About(actor_id=actor.id, session_id=actor.session_id, subject=mask_email(email))
@@ -81,6 +89,7 @@ async def invite(work: Work, *, actor: CurrentUser, email: str, role: str) -> No
         if not actor.may(INVITE):
             raise PermissionDenied
         await check_role(work, actor=actor, name=role)
+        await _check_replaces_none(work, actor=actor, email_normal=address.normal, role=role)
     found = select(User).where(User.email_normal == address.normal).execution_options(populate_existing=True)
     user = (await work.db.execute(found)).scalar_one_or_none()
     detail = {"email": address.deliverable, "role": role, "invited_by": str(actor.id)}
@@ -175,6 +184,24 @@ def check_not_closed(settings: Settings) -> None:
 def gives_way(user: User) -> bool:
     """Whether an account gives way to whoever proves its address: nobody has, and no administrator vouched for it."""
     return user.email_verified_at is None and user.role_name == ORDINARY and user.is_active
+
+
+async def _check_replaces_none(work: Work, *, actor: CurrentUser, email_normal: str, role: str) -> None:
+    """Raise `InvitationOpen` if the address has an invitation that counts, of somebody else or to a higher role.
+
+    Invitations are sent one at a time: else two at once would each see none, and one would replace the other.
+    """
+    one_at_a_time = select(Role.name).where(Role.name == ORDINARY).with_for_update(key_share=True)
+    await work.db.execute(one_at_a_time)
+    found = await work.db.execute(select(MailedProof.detail).where(*_live(work.now, email_normal)))
+    detail = found.scalar_one_or_none()
+    if detail is None or not await _counts_still(work, detail):
+        return
+    wanted, given = aliased(Role), aliased(Role)
+    is_higher = select(given.name).join(wanted, given.rank > wanted.rank)
+    is_higher = is_higher.where(wanted.name == role, given.name == detail["role"])
+    if detail["invited_by"] != str(actor.id) or (await work.db.execute(is_higher)).first() is not None:
+        raise InvitationOpen
 
 
 async def _take_over(work: Work, address: EmailAddress, own: OwnWords, role: str) -> User:

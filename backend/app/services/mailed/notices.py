@@ -7,6 +7,7 @@ it tells of: neither is there without the other.
 from datetime import timedelta
 from uuid import UUID
 
+import structlog
 from sqlalchemy import select
 
 from app.auth.devices import UNKNOWN, device_name
@@ -15,25 +16,40 @@ from app.database import Work
 from app.mail.links import Link, MailPage, page_link
 from app.mail.messages import NoticeEvent, Recipient, SecurityNotice
 from app.models import Purpose, User
+from app.models.role import ORDINARY
 from app.services import outbox
 from app.services.mailed.proofs import issue_proof
 from app.services.sign_in.stages import SignInElsewhere
+
+log = structlog.get_logger()
 
 VALID_FOR = timedelta(hours=72)
 """For how long what a notice tells of can be undone: a weekend, and a day to read one's mail."""
 
 
 async def notify(work: Work, *, user_id: UUID, event: NoticeEvent, what: str | None = None) -> None:
-    """Tell the user of an account what was done to it. `what` is what the event leaves open, such as the provider."""
+    """Tell the user of an account what was done to it. `what` is what the event leaves open, such as the provider.
+
+    An address that nobody has proved gets none: it may be a stranger's, whom somebody would have us write to. It is
+    another matter with more than the ordinary role, for which an administrator has vouched.
+    """
     account = select(User).where(User.id == user_id).execution_options(populate_existing=True)
     user = (await work.db.execute(account)).scalar_one()
+    if user.email_verified_at is None and user.role_name == ORDINARY:
+        return
     await notify_at(work, to=Recipient.of(user), event=event, what=what)
 
 
 async def notify_at(
     work: Work, *, to: Recipient, event: NoticeEvent, what: str | None = None, can_undo: bool = True
 ) -> None:
-    """Tell somebody what was done to an account at an address that it has, or had until just now."""
+    """Tell somebody what was done to an account at an address that it has, or had until just now.
+
+    Nobody gets more than a few notices of one event within an hour: the first of them undoes all that came after it.
+    """
+    if not await outbox.has_room(work, SecurityNotice, to=to, valid_for=VALID_FOR, event=event):
+        log.info("notice.held_back", user_id=str(to.user_id), notice=event.value)
+        return
     undo = await issue_undo(work, purpose=Purpose.UNDO, to=to, because=event.value) if can_undo else None
     device = device_name(work.client.user_agent)
     notice = SecurityNotice(

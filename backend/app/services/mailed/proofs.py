@@ -130,6 +130,12 @@ async def spend_link(work: Work, *, purpose: Purpose, token: str, binding: str |
     return await _spend(work, mine)
 
 
+async def find_notice(work: Work, *, purpose: Purpose, token: str) -> Row[UUID | None, str] | None:
+    """Return whose account a link is about, and its address, without using the link up. None: it counts for nothing."""
+    mine = _live(work, purpose, None, MailedProof.link_digest == _digest(purpose, "link", token))
+    return (await work.db.execute(select(MailedProof.user_id, MailedProof.email_normal).where(*mine))).one_or_none()
+
+
 async def spend_code(
     work: Work, *, purpose: Purpose, email_normal: str, code: str, binding: str | None = None
 ) -> Proved:
@@ -163,9 +169,10 @@ async def forget_proofs(work: Work, *, user_id: UUID, purposes: Collection[Purpo
 
 
 async def purge_proofs(work: Work) -> int:
-    """Delete some values whose time is over. Return how many."""
+    """Delete some values whose time is over, and wait for nobody: requests take the same rows in other orders. Return how many."""
     over = select(MailedProof.id).where(MailedProof.expires_at <= work.now).limit(BATCH)
-    statement = delete(MailedProof).where(MailedProof.id.in_(over)).returning(MailedProof.id)
+    some = over.with_for_update(skip_locked=True)
+    statement = delete(MailedProof).where(MailedProof.id.in_(some)).returning(MailedProof.id)
     statement = statement.execution_options(synchronize_session=False)
     return len((await work.db.execute(statement)).all())
 

@@ -5,6 +5,7 @@ A reset signs nobody in. Whoever has chosen the new password signs in with it as
 
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import delete, select, update
@@ -18,7 +19,7 @@ from app.mail.messages import NoticeEvent, Recipient, ResetPassword
 from app.models import AuditKind, EndCause, Identity, Purpose, SignInCode, User
 from app.models.role import ORDINARY
 from app.services import audit, outbox
-from app.services.accounts import check_new_password, checked_email
+from app.services.accounts import check_new_password, checked_email, search_text
 from app.services.mailed.notices import notify
 from app.services.mailed.proofs import (
     NewProof,
@@ -86,7 +87,7 @@ async def reset_password(work: Work, hashing: HashingPool, *, brought: FromMail,
     """Give an account a new password, or its first one, for whoever reads its mail. Of any number at once one succeeds.
 
     Every session ends, and everything else that was mailed or is under way and would let somebody in. Who reads the mail
-    owns the address; if nobody had proved that before, the identities go as well, which somebody else may have put there.
+    owns the address; if nobody had proved that before, name and identities go as well, which somebody else may have put there.
     The account's second factors stay. Raises `FieldInvalid` for a password that is not accepted, which leaves the mail
     unspent; `MailedProofInvalid`, also for a disabled account and for an address that the account does not have any more;
     `HashingBusy` under too much load.
@@ -94,13 +95,15 @@ async def reset_password(work: Work, hashing: HashingPool, *, brought: FromMail,
     check_new_password(work.settings, new, pointer="/new_password", own_words=())
     replacement = await hashing.hash(new)
     with audit.refusals(work, AuditKind.USER_PASSWORD_RESET_REFUSED, subject=brought.subject):
-        user = await _owner_of(work, await spend(work, Purpose.RESET_PASSWORD, brought))
+        user = await owner_of(work, await spend(work, Purpose.RESET_PASSWORD, brought))
     words = (user.email_normal, user.full_name or "")
     check_new_password(work.settings, new, pointer="/new_password", own_words=words)
     unproved = may_hold_anothers(user)
     if unproved:
         await work.db.execute(delete(Identity).where(Identity.user_id == user.id))
     values = {"password_hash": replacement, "email_verified_at": work.now, "updated_at": work.now}
+    if unproved:
+        values |= no_name(user)
     await work.db.execute(update(User).where(User.id == user.id).values(values))
     await end_ways_in(work, user_id=user.id, cause=EndCause.PASSWORD_RESET)
     about = audit.About(actor_id=user.id, target_id=user.id)
@@ -116,15 +119,33 @@ def may_hold_anothers(user: User) -> bool:
     return user.email_verified_at is None and user.role_name == ORDINARY
 
 
-async def spend(work: Work, purpose: Purpose, brought: FromMail) -> Proved:
-    """Use up what somebody brings. Raises `MailedProofInvalid`. The account is locked until the commit."""
+def no_name(user: User) -> dict[str, Any]:
+    """Return the values that take the name from an account: a stranger's would greet its owner in every mail of ours."""
+    return {"full_name": None, "search_text": search_text(user.email_normal, None)}
+
+
+async def spend(work: Work, purpose: Purpose, brought: FromMail, *, binding: str | None = None) -> Proved:
+    """Use up what somebody brings, and what it is bound to. Raises `MailedProofInvalid`. The account is locked until the commit."""
     if brought.token is not None:
-        return await spend_link(work, purpose=purpose, token=brought.token)
+        return await spend_link(work, purpose=purpose, token=brought.token, binding=binding)
     try:
         address = parse_email(brought.email)
     except EmailInvalid:
         raise MailedProofInvalid from None
-    return await spend_code(work, purpose=purpose, email_normal=address.normal, code=brought.code)
+    return await spend_code(work, purpose=purpose, email_normal=address.normal, code=brought.code, binding=binding)
+
+
+async def owner_of(work: Work, proved: Proved) -> User:
+    """Return the account that a mail was sent to, if it still has that address and is active.
+
+    In a statement of its own, after the one that waited for the account. Raises `MailedProofInvalid`.
+    """
+    mine = (User.id == proved.user_id, User.email_normal == proved.email_normal, User.is_active)
+    statement = select(User).where(*mine).execution_options(populate_existing=True)
+    user = (await work.db.execute(statement)).scalar_one_or_none()
+    if user is None:
+        raise MailedProofInvalid
+    return user
 
 
 async def end_ways_in(work: Work, *, user_id: UUID, cause: EndCause) -> None:
@@ -137,19 +158,6 @@ async def end_ways_in(work: Work, *, user_id: UUID, cause: EndCause) -> None:
 async def forget_ways(work: Work, *, user_id: UUID) -> None:
     """Make worthless what was mailed for an account, but for what undoes."""
     await forget_proofs(work, user_id=user_id, purposes=_WAYS)
-
-
-async def _owner_of(work: Work, proved: Proved) -> User:
-    """Return the account that a mail was sent to, if it still has that address and is active.
-
-    In a statement of its own, after the one that waited for the account. Raises `MailedProofInvalid`.
-    """
-    mine = (User.id == proved.user_id, User.email_normal == proved.email_normal, User.is_active)
-    statement = select(User).where(*mine).execution_options(populate_existing=True)
-    user = (await work.db.execute(statement)).scalar_one_or_none()
-    if user is None:
-        raise MailedProofInvalid
-    return user
 
 
 def _mail(work: Work, proof: NewProof, to: Recipient) -> ResetPassword:

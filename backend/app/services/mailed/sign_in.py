@@ -62,9 +62,10 @@ async def sign_in_with_mail(
     """Begin a session for whoever reads the mail of an account. Of any number at once one succeeds.
 
     `flow` is what the browser, or the app, that asked has kept. If nobody had proved the address before, this does, and what
-    somebody else may have put into the account is gone: the password, every other session, the identities. Raises `MailedProofInvalid` for a code or link that is wrong, spent, too old, another browser's, or of an address that
-    the account does not have any more; `InvalidCredentials` for an account that has been disabled meanwhile; and what a
-    gate raises, which leaves the mail unspent unless it is a `Refusal`.
+    somebody else may have put into the account is gone: name, password, every other session, identities. Raises
+    `MailedProofInvalid` for a code or link that is wrong, spent, too old, another browser's, or of an address that the
+    account does not have any more; `InvalidCredentials` for an account that has been disabled meanwhile; and what a gate
+    raises, which leaves the mail unspent unless it is a `Refusal`.
     """
     about = audit.About(subject=brought.subject)
     with audit.refusals(work, AuditKind.SIGN_IN_FAILED, **about, detail={"method": MAILED_CODE}):

@@ -7,7 +7,7 @@ has changed the address gets notices as well, but later ones.
 
 from uuid import UUID
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, or_, select, update
 
 from app.auth.emails import mask_email
 from app.database import Work
@@ -16,7 +16,8 @@ from app.mail.messages import Recipient
 from app.models import AuditKind, EndCause, Identity, MailedProof, Purpose, User
 from app.services import audit
 from app.services.accounts import search_text
-from app.services.mailed.proofs import Proved, spend_link
+from app.services.administrators import keep_an_administrator, lock_administrators
+from app.services.mailed.proofs import Proved, find_notice, spend_link
 from app.services.mailed.reset import end_ways_in, mail_reset, may_hold_anothers
 from app.services.sessions.end import end_sessions_of
 
@@ -26,17 +27,23 @@ _UNDOING = (Purpose.UNDO, Purpose.VETO_ADDRESS)
 
 
 async def undo(work: Work, *, token: str) -> None:
-    """Undo what a security notice tells of, and what came of it: see `_take_back`. Raises `MailedProofInvalid`."""
+    """Undo what a security notice tells of, and what came of it: see `_take_back`.
+
+    Raises `MailedProofInvalid`, and `LastAdministrator`, which leaves the link unspent.
+    """
     await _undo(work, Purpose.UNDO, token)
 
 
 async def veto(work: Work, *, token: str) -> None:
-    """Stop a change of address, or undo it once it was confirmed, in the same way. Raises `MailedProofInvalid`."""
+    """Stop a change of address, or undo it once it was confirmed, in the same way. Raises the same."""
     await _undo(work, Purpose.VETO_ADDRESS, token)
 
 
 async def _undo(work: Work, purpose: Purpose, token: str) -> None:
+    # Before the account: in the order in which everybody takes the two who may close one.
+    await lock_administrators(work)
     with audit.refusals(work, AuditKind.USER_UNDO_REFUSED):
+        await _lock_in_order(work, purpose, token)
         proved = await spend_link(work, purpose=purpose, token=token)
         # In a statement of its own, after the one that waited for the account.
         account = select(User).where(User.id == proved.user_id).execution_options(populate_existing=True)
@@ -46,23 +53,39 @@ async def _undo(work: Work, purpose: Purpose, token: str) -> None:
     await _take_back(work, user, proved)
 
 
+async def _lock_in_order(work: Work, purpose: Purpose, token: str) -> None:
+    """Lock the account, and the one that has its address of before, in one order.
+
+    Two accounts may each have the address that the other one is to get back: else they would wait for each other.
+    """
+    notice = await find_notice(work, purpose=purpose, token=token)
+    if notice is not None:
+        both = or_(User.id == notice.user_id, User.email_normal == notice.email_normal)
+        await work.db.execute(select(User.id).where(both).order_by(User.id).with_for_update())
+
+
 async def _take_back(work: Work, user: User, proved: Proved) -> None:
     """Give an account back to whoever reads the address that it had when the notice was written.
 
     It has that address again. Every session is ended, the password counts no more, identities that were added since are
     gone, and so is everything that was mailed since, to whomever. A mail to that address lets its reader choose a new
-    password. They have proved the address with this: if nobody had before, no identity stays that was there then either.
+    password. They have proved the address with this: if nobody had before, no name or identity stays that was there then either.
     """
     address = str(proved.detail["email"])
     moved = user.email_normal != proved.email_normal
     stands_aside = moved and not await _make_way(work, email_normal=proved.email_normal)
+    if stands_aside:
+        with audit.refusals(work, AuditKind.USER_UNDO_REFUSED, target_id=user.id):
+            await keep_an_administrator(work, without=user.id)
     await _remove_identities(work, user, proved)
+    # Nobody had proved the address before: then the name is not theirs either.
+    name = None if may_hold_anothers(user) else user.full_name
     values: dict[str, object] = {"password_hash": None, "updated_at": work.now}
     if stands_aside:
         values["is_active"] = False
     else:
         values |= {"email": address, "email_normal": proved.email_normal, "email_verified_at": work.now}
-        values["search_text"] = search_text(proved.email_normal, user.full_name)
+        values |= {"full_name": name, "search_text": search_text(proved.email_normal, name)}
     await work.db.execute(update(User).where(User.id == user.id).values(values))
     await end_ways_in(work, user_id=user.id, cause=EndCause.DISOWNED)
     since = (MailedProof.user_id == user.id, MailedProof.created_at >= proved.issued_at)
@@ -70,7 +93,7 @@ async def _take_back(work: Work, user: User, proved: Proved) -> None:
     detail = {"because": proved.detail["because"], "address_restored": moved, "stands_aside": stands_aside}
     await audit.record(work, AuditKind.USER_CHANGE_UNDONE, target_id=user.id, detail=detail)
     if user.is_active and not stands_aside:
-        to = Recipient(address=address, locale=user.locale, user_id=user.id, name=user.full_name)
+        to = Recipient(address=address, locale=user.locale, user_id=user.id, name=name)
         await mail_reset(work, user_id=user.id, to=to)
 
 
@@ -83,7 +106,8 @@ async def _make_way(work: Work, *, email_normal: str) -> bool:
     """Take an address from another account that has never proved it. False: one that has keeps it, and one with a role.
 
     Somebody may have registered it meanwhile to keep it from its owner. If its owner has, with a mail of ours to prove it,
-    that is their account from now on, and the stolen one stays closed until an administrator has looked at it.
+    that is their account from now on, and the stolen one stays closed until an administrator has looked at it. So there must
+    be another one.
     """
     statement = select(User).where(User.email_normal == email_normal).with_for_update()
     other = (await work.db.execute(statement.execution_options(populate_existing=True))).scalar_one_or_none()

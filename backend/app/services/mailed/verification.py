@@ -19,15 +19,15 @@ from app.auth.assurance import FEDERATED
 from app.auth.emails import EmailAddress, EmailInvalid, mask_email, parse_email
 from app.auth.passwords.pool import HashingPool
 from app.database import Work
-from app.exceptions import EmailNotVerified, MailedProofInvalid
+from app.exceptions import EmailNotVerified
 from app.mail.links import MailPage, page_link
 from app.mail.messages import Recipient, VerifyAddress
 from app.models import AuditKind, EndCause, Identity, MailedProof, Purpose, User
 from app.models.role import ORDINARY
 from app.services import audit, outbox
 from app.services.accounts import check_new_password, checked_email
-from app.services.mailed.proofs import NewProof, Proved, issue_proof, pretend_proof
-from app.services.mailed.reset import FromMail, end_ways_in, spend
+from app.services.mailed.proofs import NewProof, issue_proof, pretend_proof
+from app.services.mailed.reset import FromMail, end_ways_in, no_name, spend
 from app.services.sign_in.stages import Attempt
 from app.sign_up_settings import REQUIRED
 
@@ -82,8 +82,8 @@ async def resend_verification(work: Work, *, email: str) -> None:
 async def confirm_address(work: Work, hashing: HashingPool, *, brought: FromMail, shown: Confirming) -> User:
     """Note that the address of an account is its user's, and return the account. Nobody is signed in by it.
 
-    In another browser than the one that registered, every session, identity and pending change goes, and the password
-    becomes the one that is shown, or none. Raises `MailedProofInvalid`, also for a disabled account and for an address that
+    In another browser than the one that registered, name, sessions, identities and pending changes go, and the
+    password becomes the one that is shown, or none. Raises `MailedProofInvalid`, also for a disabled account and for an address that
     the account does not have any more; `FieldInvalid` for a password that is not accepted, which leaves the mail unspent;
     `HashingBusy` under too much load.
     """
@@ -93,7 +93,7 @@ async def confirm_address(work: Work, hashing: HashingPool, *, brought: FromMail
         replacement = await hashing.hash(shown.password)
     with audit.refusals(work, AuditKind.USER_ADDRESS_PROOF_REFUSED, subject=brought.subject):
         proved = await spend(work, Purpose.VERIFY_ADDRESS, brought)
-        user = await _owner_of(work, proved)
+        user = await owner_of(work, proved)
     if shown.password is not None:
         words = (user.email_normal, user.full_name or "")
         check_new_password(work.settings, shown.password, pointer="/password", own_words=words)
@@ -108,13 +108,14 @@ async def confirm_address(work: Work, hashing: HashingPool, *, brought: FromMail
 async def take_possession(work: Work, *, user: User, password_hash: str | None, keeps: bool = False) -> User:
     """Give an account, locked by the caller, to whoever has just proved its address for the first time, and return it.
 
-    Unless they `keep` what is there, every session, identity and pending change goes, which somebody else may have put
-    there, and `password_hash` is the password from now on; None: there is none.
+    Unless they `keep` what is there, the name, every session, identity and pending change goes, which somebody else may
+    have put there, and `password_hash` is the password from now on; None: there is none.
     """
     values: dict[str, Any] = {"email_verified_at": work.now, "updated_at": work.now}
     if not keeps or password_hash is not None:
         values["password_hash"] = password_hash
     if not keeps:
+        values |= no_name(user)
         await work.db.execute(delete(Identity).where(Identity.user_id == user.id))
         await end_ways_in(work, user_id=user.id, cause=EndCause.ADDRESS_PROVED)
     changed = update(User).where(User.id == user.id).values(values).returning(User)
@@ -160,16 +161,6 @@ async def _issue(work: Work, user: User, detail: Mapping[str, Any] | None) -> Ne
 async def _pretend(work: Work, address: EmailAddress) -> None:
     proof = await pretend_proof(work, purpose=Purpose.VERIFY_ADDRESS)
     await outbox.pretend(work, verification_mail(work, proof, Recipient(address=address.deliverable)))
-
-
-async def _owner_of(work: Work, proved: Proved) -> User:
-    """Return the account, if it is active and still has the address. It is locked already. Raises `MailedProofInvalid`."""
-    mine = (User.id == proved.user_id, User.email_normal == proved.email_normal, User.is_active)
-    statement = select(User).where(*mine).execution_options(populate_existing=True)
-    user = (await work.db.execute(statement)).scalar_one_or_none()
-    if user is None:
-        raise MailedProofInvalid
-    return user
 
 
 async def _is_vouched_for(work: Work, attempt: Attempt, email_normal: str) -> bool:
