@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from alembic import command
@@ -66,6 +67,17 @@ class Revisions:
 
 def revisions(extensions: Sequence[Extension] = ()) -> Revisions:
     """Return what the code, with these extensions, was written for."""
+    with_tables = [extension for extension in extensions if extension.migrations]
+    return _read_revisions(with_tables) if with_tables else _own_revisions()
+
+
+@cache
+def _own_revisions() -> Revisions:
+    """Return what our own code was written for; it does not change while a process lives."""
+    return _read_revisions(())
+
+
+def _read_revisions(extensions: Sequence[Extension]) -> Revisions:
     script = ScriptDirectory.from_config(alembic_config(extensions))
     scripts = list(script.walk_revisions())
     # A revision that another one depends on is not recorded as a head of its own.

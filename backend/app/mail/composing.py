@@ -8,7 +8,7 @@ from email.policy import SMTP, SMTPUTF8
 from email.utils import format_datetime
 from hashlib import sha256
 
-from app.auth.emails import EmailInvalid, parse_email
+from app.auth.emails import parse_email
 from app.config import Settings
 from app.mail.rendering import Rendered
 
@@ -25,15 +25,6 @@ class Envelope:
     needs_utf8: bool
     """Whether the recipient's local part has letters beyond ASCII, which only some servers take (RFC 6531)."""
     content: bytes = field(repr=False)
-
-
-def is_mailable(address: str) -> bool:
-    """Whether mail could ever arrive there. Made-up addresses (`….invalid`, `.test`, `.localhost`) are never written to."""
-    try:
-        parse_email(address)
-    except EmailInvalid:
-        return False
-    return True
 
 
 def message_domain(settings: Settings) -> str:

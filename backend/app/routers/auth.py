@@ -166,8 +166,9 @@ async def read_me(user: SignedIn) -> UserResponse:
 
 @router.patch("/me")
 async def update_me(body: UpdateMeRequest, user: SignedIn, work: WorkDep) -> UserResponse:
-    """Change your name."""
-    return UserResponse.model_validate(await accounts.update_profile(work, user=user, full_name=body.full_name))
+    """Change your name, or the language that mail to you is written in."""
+    changed = body.model_dump(exclude_unset=True)
+    return UserResponse.model_validate(await accounts.update_profile(work, user=user, **changed))
 
 
 @router.post(

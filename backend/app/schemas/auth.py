@@ -64,9 +64,15 @@ class ReauthenticateRequest(RequestModel):
 
 
 class UpdateMeRequest(RequestModel):
-    """What people may change of their own account."""
+    """What people may change of their own account. A field that is left out stays as it is."""
 
-    full_name: FullName | None = Field(description="null takes the name away.")
+    full_name: FullName | None = Field(None, description="null takes the name away.")
+    locale: str | None = Field(
+        None,
+        max_length=20,
+        examples=["de"],
+        description="The language of mail to you. null: the one of the installation.",
+    )
 
 
 _WITHOUT = "null, or left out, for an account without a password; then the sign-in must be fresh."

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any, TypedDict, Unpack
 
 from sqlalchemy import delete, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
@@ -17,6 +18,7 @@ from app.auth.passwords.pool import HashingPool
 from app.config import Settings
 from app.database import Work
 from app.exceptions import EmailTaken, FieldCode, FieldInvalid, WrongPassword
+from app.mail.locales import known_locales
 from app.mail.messages import NoticeEvent
 from app.models import AuditKind, EndCause, Purpose, SessionEventKind, User
 from app.models.role import ORDINARY
@@ -101,19 +103,29 @@ async def insert_account(
     return (await work.db.execute(_claim_address(work, values))).scalar_one_or_none()
 
 
-async def update_profile(work: Work, *, user: CurrentUser, full_name: str | None) -> User:
-    """Set the caller's own name and return the account.
+class Profile(TypedDict, total=False):
+    """What people change of their own account. What is left out stays as it is."""
 
-    Raises `SessionEnded` or `TokenInvalid` when session or account have just ended.
+    full_name: str | None
+    """None takes the name away."""
+    locale: str | None
+    """The language that mail to them is written in. None: DEFAULT_LOCALE."""
+
+
+async def update_profile(work: Work, *, user: CurrentUser, **changed: Unpack[Profile]) -> User:
+    """Set the caller's own name or language and return the account.
+
+    Raises `FieldInvalid` for a name that is not accepted and for a language that there are no templates in; `SessionEnded` or
+    `TokenInvalid` when session or account have just ended.
     """
-    email_normal, full_name = parse_email(user.email).normal, checked_name(full_name)
+    values: dict[str, Any] = {"updated_at": work.now}
+    if "full_name" in changed:
+        values["full_name"] = checked_name(changed["full_name"])
+        values["search_text"] = search_text(parse_email(user.email).normal, values["full_name"])
+    if "locale" in changed:
+        values["locale"] = _checked_locale(work.settings, changed["locale"])
     await lock_current_user(work, user=user)
-    statement = (
-        update(User)
-        .where(User.id == user.id)
-        .values(full_name=full_name, search_text=search_text(email_normal, full_name), updated_at=work.now)
-        .returning(User)
-    )
+    statement = update(User).where(User.id == user.id).values(values).returning(User)
     updated = (await work.db.execute(statement)).scalar_one()
     await audit.record(work, AuditKind.USER_PROFILE_CHANGED, **_by(user))
     return updated
@@ -201,6 +213,12 @@ def checked_name(text: str | None) -> str | None:
         return None if text is None else person_name(text)
     except TextRefused as error:
         raise FieldInvalid("/full_name", FieldCode.NAME_INVALID, f"the name {error}") from error
+
+
+def _checked_locale(settings: Settings, locale: str | None) -> str | None:
+    if locale is not None and locale not in known_locales(settings):
+        raise FieldInvalid("/locale", FieldCode.LOCALE_UNKNOWN, "there are no mails in this language")
+    return locale
 
 
 def check_new_password(settings: Settings, password: str, *, pointer: str, own_words: tuple[str, ...]) -> None:

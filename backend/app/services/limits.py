@@ -12,6 +12,7 @@ from app.limits.limiter import Trier
 from app.limits.policy import Limit
 from app.models import AuditKind, User
 from app.services import audit
+from app.services.mail_caps import Asker
 
 
 async def find_trier(read: Reader, *, client: Client, typed: str | None, now: datetime) -> Trier:
@@ -35,14 +36,12 @@ async def find_trier(read: Reader, *, client: Client, typed: str | None, now: da
     return replace(trier, device=device.device_id)
 
 
-def is_known_device(work: Work, user: User) -> bool:
-    """Whether a request comes from a device on which this user has signed in before."""
+def asker_of(work: Work, user: User | None) -> Asker:
+    """Return for whom a mail to an account counts: for its own devices, or for everybody else."""
     device = work.client.device
-    return (
-        device is not None
-        and device.user_id == user.id
-        and device.counts(proved_at=user.email_verified_at, now=work.now)
-    )
+    if user is None or device is None or device.user_id != user.id:
+        return Asker.ANYBODY
+    return Asker.KNOWN_DEVICE if device.counts(proved_at=user.email_verified_at, now=work.now) else Asker.ANYBODY
 
 
 def note_refusal(work: Work, *, limit: Limit, typed: str | None, caller: CurrentUser | None) -> None:

@@ -46,25 +46,19 @@ class Cap:
 
 def cap_of(settings: Settings, message: Message, asker: Asker = Asker.ANYBODY) -> Cap:
     """Return what a mail counts for. Raises `EmailInvalid` for an address to which no mail can be sent."""
-    event = message.event if isinstance(message, SecurityNotice) else None
     valid_for = message.valid_for if isinstance(message, Expiring) else _HOUR
-    return cap_for(settings, type(message), to=message.to, valid_for=valid_for, event=event, asker=asker)
+    apart = message.event if isinstance(message, SecurityNotice) else asker
+    return cap_for(settings, type(message), to=message.to, valid_for=valid_for, apart=apart)
 
 
 def cap_for(
-    settings: Settings,
-    mail: type[Message],
-    *,
-    to: Recipient,
-    valid_for: timedelta,
-    event: NoticeEvent | None = None,
-    asker: Asker = Asker.ANYBODY,
+    settings: Settings, mail: type[Message], *, to: Recipient, valid_for: timedelta, apart: Asker | NoticeEvent
 ) -> Cap:
-    """Return the same for a mail that is not written yet."""
-    digest = recipient_digest(settings, to.address, event or asker)
+    """Return the same for a mail that is not written yet. A security notice is counted by its event."""
+    digest = recipient_digest(settings, to.address, apart)
     period = min(valid_for, _HOUR)
     if mail.is_notice:
-        return Cap(digest, mail.kind, _NEW_DEVICES if event is NoticeEvent.NEW_DEVICE else _NOTICES, period)
+        return Cap(digest, mail.kind, _NEW_DEVICES if apart is NoticeEvent.NEW_DEVICE else _NOTICES, period)
     share = _HOUR * 5 if mail is AlreadyRegistered else _HOUR
     return Cap(digest, mail.kind, -(-settings.MAIL_PER_ADDRESS_PER_HOUR * period // share), period)
 

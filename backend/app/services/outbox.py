@@ -83,20 +83,14 @@ async def post(work: Work, *messages: Message, asker: Asker = Asker.ANYBODY) -> 
 
 
 async def has_room(
-    work: Work,
-    mail: type[Message],
-    *,
-    to: Recipient,
-    valid_for: timedelta,
-    event: NoticeEvent | None = None,
-    asker: Asker = Asker.ANYBODY,
+    work: Work, mail: type[Message], *, to: Recipient, valid_for: timedelta, apart: Asker | NoticeEvent
 ) -> bool:
     """Whether such a mail would be written. Ask before its link and code are made: if not, the ones before go on counting.
 
     It stays so until the end of the transaction. Say it of every address that somebody types, known or not: it is work.
     """
     try:
-        cap = cap_for(work.settings, mail, to=to, valid_for=valid_for, event=event, asker=asker)
+        cap = cap_for(work.settings, mail, to=to, valid_for=valid_for, apart=apart)
     except EmailInvalid:
         return True
     return await mail_caps.has_room(work, cap)

@@ -26,7 +26,7 @@ async def google_alone(browser: Browser, http: httpx2.AsyncClient, fresh: str = 
 
 def stale(response: httpx2.Response) -> None:
     """Check that a fresh proof is asked for, and which one."""
-    assert problem_of(response, 401, "INSUFFICIENT_USER_AUTHENTICATION")["methods"] == ["fed"]
+    assert problem_of(response, 401, "INSUFFICIENT_USER_AUTHENTICATION")["methods"] == ["fed", "email"]
 
 
 # What counts as one.

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import structlog
+from sqlalchemy import select
 
 from app.jobs import periodic
 from app.jobs.mail import SEND_MAIL, send_due_mail
@@ -14,11 +15,14 @@ from app.jobs.periodic import jobs_running
 from app.jobs.purges import PURGE_MAIL, purge_job
 from app.jobs.schedule import JOBS
 from app.mail.transport import Failure
+from app.models import OutgoingMail
 from app.services import outbox
 from tests.conftest import settings_for
+from tests.contention import uncommitted
 from tests.instances import instance
 from tests.journeys.pair import held
 from tests.outbox import (
+    ADA,
     CODE,
     TOKEN,
     change_mails,
@@ -289,6 +293,18 @@ async def test_old_rows_are_deleted(database_url: str, monkeypatch: pytest.Monke
         await office.post(notice(office.runtime))
         await purge_job("purge", timedelta(hours=1), outbox.purge_mails, batch=2).run(office.runtime)
         assert [mail.kind for mail in await mails_of(office.runtime)] == ["security_notice"]
+
+
+@pytest.mark.only("postgresql")
+async def test_a_row_that_somebody_holds_stays_for_the_next_round(database_url: str) -> None:
+    """V15.4.2: the job waits for nobody, so no request ever waits in a circle with it."""
+    async with post_office(database_url) as office:
+        await office.post(sign_in_code(), sign_in_code("grace@example.com"))
+        await change_mails(office.runtime, created_at=datetime.now(UTC) - outbox.KEPT - timedelta(minutes=1))
+        taken = select(OutgoingMail.id).where(OutgoingMail.recipient == ADA).with_for_update()
+        async with uncommitted(office.runtime, taken):
+            await PURGE_MAIL.run(office.runtime)
+            assert [mail.recipient for mail in await mails_of(office.runtime)] == [ADA]
 
 
 def test_the_server_runs_both_jobs() -> None:

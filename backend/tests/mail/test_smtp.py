@@ -1,5 +1,6 @@
 """Handing over by TLS and with a password, or not at all."""
 
+import asyncio
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,6 +14,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from app.mail import smtp
 from app.mail.composing import Envelope
 from app.mail.smtp import Postman
 from app.mail.transport import Failure
@@ -144,6 +146,16 @@ async def test_a_letter_beyond_ascii_goes_where_it_is_taken() -> None:
         async with refused(server, "SMTPUTF8", is_final=True):
             await deliver(server, TO_JUERGEN)
         assert not any(line.startswith("RCPT") for line in server.seen)
+
+
+async def test_the_answer_to_a_whole_mail_has_a_limit_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """RFC 5321, section 4.5.3.2.6: it is longer than for other answers. Who gives up then sends twice."""
+    assert smtp.PATIENCE_AFTER_DATA > 1
+    monkeypatch.setattr(smtp, "PATIENCE_AFTER_DATA", 0.01)
+    async with mail_server() as server, asyncio.timeout(10):
+        server.makes(Trouble.STALL_AFTER_DATA)
+        async with refused(server, "DATA: no answer in time"):
+            await deliver(server, SMTP_TIMEOUT_SECONDS=60)
 
 
 async def test_a_server_that_never_answers_is_left() -> None:

@@ -183,6 +183,42 @@ async def test_owner_and_thief_both_say_that_it_was_not_them(
     await belongs_to_ada(runtime, ada)
 
 
+@pytest.mark.settings(DATABASE_POOL_SIZE=10, EMAIL_VERIFICATION="required")
+@OWNER_FIRST
+async def test_an_undoing_while_somebody_registers_the_address(
+    client: httpx2.AsyncClient, runtime: Runtime, owner_first: bool
+) -> None:
+    """V15.4.2: both take the account and then its mailbox. In two orders each would wait for the other."""
+    ada = await made(client, runtime, ADA)
+    await ask_for(ada, THIEF)
+    saying_no = disown(client, await newest(runtime, ADA, NOTE))
+    registering = client.post(f"{API}/auth/register", json={"email": ADA, "password": PASSWORD})
+    own, other = await in_order(runtime, ada, saying_no, registering, owner_first=owner_first)
+    assert (own.status_code, other.status_code) == (204, 202)
+    assert len(await letters(runtime, ADA, "already_registered")) == 1
+    await belongs_to_ada(runtime, ada)
+
+
+@pytest.mark.parametrize("undo_first", [True, False])
+async def test_an_undoing_while_the_only_other_administrator_leaves(
+    accounts: Accounts, runtime: Runtime, undo_first: bool
+) -> None:
+    """3.5-13: one of the two stays, and neither waits for the other for good."""
+    ada, other = await proved(accounts, runtime), await accounts.administrator()
+    await move(runtime, await ada.sign_in(), THIEF)
+    await change_user(runtime, ada, role_name="admin")
+    anew = await accounts.signed_in(ADA)
+    await change_user(runtime, anew, email_verified_at=datetime.now(UTC))
+    undoing = disown(ada.http, (await letters(runtime, ADA, NOTE))[0])
+    leaving = other.post("/auth/me/delete", json={"password": PASSWORD})
+    first, second = (undoing, leaving) if undo_first else (leaving, undoing)
+    administrators = select(Role.name).where(Role.name == "admin").with_for_update(key_share=True)
+    async with uncommitted(runtime, administrators):
+        tasks = [await waiting_for_a_lock(runtime, call, waiters=number) for number, call in enumerate((first, second), 1)]
+    assert [(await task).status_code for task in tasks] == [204, 409]
+    assert await active_administrators(runtime) == 1
+
+
 async def test_a_notice_that_is_used_twenty_times_at_once_counts_once(accounts: Accounts, runtime: Runtime) -> None:
     """3.4-07."""
     ada = await proved(accounts, runtime)

@@ -34,7 +34,7 @@ from tests.mailed.recovering import (
     reset,
     subjects_of,
 )
-from tests.rows import change_user, find_user, living_sessions, write
+from tests.rows import change_user, everything, find_user, living_sessions, write
 
 
 async def robbed(accounts: Accounts, runtime: Runtime) -> tuple[Person, Person]:
@@ -230,6 +230,25 @@ async def test_an_owner_s_name_outlives_an_undoing(
     assert (await disown(client, await newest(runtime, ADA, NOTE))).status_code == 204
     user = await find_user(runtime, ada)
     assert (user.full_name, user.search_text) == ("Ada Lovelace", f"{ADA} ada lovelace")
+
+
+async def test_the_only_administrator_is_closed_once_there_is_another_one(
+    accounts: Accounts, runtime: Runtime, client: httpx2.AsyncClient
+) -> None:
+    """3.5-13: else nobody could look at the closed account. Until then nothing happens, and the link stays good."""
+    stolen, _ = await robbed(accounts, runtime)
+    await change_user(runtime, stolen, role_name="admin")
+    anew = await accounts.signed_in(ADA)
+    await change_user(runtime, anew, email_verified_at=datetime.now(UTC))
+    notice = (await letters(runtime, ADA, NOTE))[0]
+    before = await everything(runtime)
+    problem_of(await disown(client, notice), 409, "LAST_ADMINISTRATOR")
+    assert await everything(runtime) == before
+    event = await event_of(runtime, AuditKind.USER_UNDO_REFUSED)
+    assert (event.target_id, event.cause) == (UUID(stolen.id), "LAST_ADMINISTRATOR")
+    await accounts.administrator()
+    assert (await disown(client, notice)).status_code == 204
+    assert not (await find_user(runtime, stolen)).is_active
 
 
 async def _follow(person: Person, mail: Letter) -> httpx2.Response:

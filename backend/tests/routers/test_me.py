@@ -12,6 +12,7 @@ from tests.accounts import API, Accounts
 from tests.answers import CANARY, check_nothing_repeated, field_errors_of, problem_of
 from tests.contention import uncommitted, waiting_for_a_lock
 from tests.instances import instance
+from tests.outbox import mails_of, sealed_text
 from tests.rows import change_user, everything, find_user
 
 
@@ -96,7 +97,6 @@ async def test_a_name_that_is_not_accepted_changes_nothing(accounts: Accounts, r
         response = await ada.patch("/auth/me", json={"full_name": name})
         assert field_errors_of(response) == {"/full_name"}, ascii(name)
         check_nothing_repeated(response)
-    assert field_errors_of(await ada.patch("/auth/me", json={})) == {"/full_name"}
     assert await everything(runtime) == before
 
 
@@ -104,6 +104,34 @@ async def test_a_name_that_grows_in_its_normal_form_is_measured_afterwards(accou
     """S40: 200 of these letters are 400 in NFC, more than a name may have."""
     ada = await accounts.signed_in()
     assert field_errors_of(await ada.patch("/auth/me", json={"full_name": "\u0958" * 200})) == {"/full_name"}
+
+
+async def test_people_choose_the_language_of_their_mail(accounts: Accounts, runtime: Runtime) -> None:
+    """The next mail is in it; the name stays, and null goes back to the language of the installation."""
+    ada = await accounts.signed_in(name="Ada Lovelace")
+    texts = []
+    for locale in ("de", None):
+        response = await ada.patch("/auth/me", json={"locale": locale})
+        assert (response.status_code, response.json()["full_name"]) == (200, "Ada Lovelace")
+        assert (await find_user(runtime, ada)).locale == locale
+        await ada.http.post(f"{API}/auth/password/forgot", json={"email": ada.email})
+        texts.append(sealed_text(runtime, (await mails_of(runtime))[-1]))
+    assert [" Ihr " in text or " Sie " in text for text in texts] == [True, False]
+    await ada.patch("/auth/me", json={"locale": "de"})
+    await ada.patch("/auth/me", json={"full_name": "Countess"})
+    assert (await find_user(runtime, ada)).locale == "de"
+
+
+async def test_a_language_without_templates_changes_nothing(accounts: Accounts, runtime: Runtime) -> None:
+    """S87, 3.8-01: a folder of the server's is no language, and nothing that was sent comes back."""
+    ada = await accounts.signed_in(name="Ada")
+    before = await everything(runtime)
+    for locale in ("fr", "DE", "", "../../etc", "de/words", f"de{CANARY}", "de\x00", 7):
+        response = await ada.patch("/auth/me", json={"full_name": "New", "locale": locale})
+        assert field_errors_of(response) == {"/locale"}, ascii(locale)
+        if isinstance(locale, str) and CANARY in locale:
+            check_nothing_repeated(response)
+    assert await everything(runtime) == before
 
 
 async def test_a_role_taken_away_or_given_is_seen_at_once(accounts: Accounts, runtime: Runtime) -> None:

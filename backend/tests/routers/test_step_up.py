@@ -175,7 +175,18 @@ async def test_a_sign_in_is_proof_enough_until_the_limit(accounts: Accounts, run
 
 @STORE
 async def test_an_account_without_a_password_is_told_so(accounts: Accounts, runtime: Runtime) -> None:
-    """No front end asks for a password that nobody has: signing in again always does."""
+    """No front end asks for a password that nobody has: signing in again always does, by mail too."""
+    ada = await accounts.signed_in()
+    await change_user(runtime, ada, password_hash=None)
+    await grow_stale(runtime, ada)
+    assert refusal_of(await ada.post(storefront.PAYOUTS))["methods"] == ["fed", "email"]
+    asked = await ask(ada.http, ada.email)
+    again = Person(ada.http, ada.id, ada.email, "", (await asked.type(await code_of(runtime))).json())
+    assert (await again.post(storefront.PAYOUTS)).status_code == 200
+
+
+@pytest.mark.settings(EXTENSIONS=[storefront.NAME], MAIL_SIGN_IN="off")
+async def test_nobody_is_sent_to_a_way_that_is_switched_off(accounts: Accounts, runtime: Runtime) -> None:
     ada = await accounts.signed_in()
     await change_user(runtime, ada, password_hash=None)
     await grow_stale(runtime, ada)

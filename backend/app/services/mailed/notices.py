@@ -33,8 +33,9 @@ async def notify(work: Work, *, user_id: UUID, event: NoticeEvent, what: str | N
     An address that nobody has proved gets none: it may be a stranger's, whom somebody would have us write to. It is
     another matter with more than the ordinary role, for which an administrator has vouched.
     """
-    account = select(User).where(User.id == user_id).execution_options(populate_existing=True)
-    user = (await work.db.execute(account)).scalar_one()
+    # The account before its mailbox, in the order in which everybody takes the two.
+    account = select(User).where(User.id == user_id).with_for_update(read=True, key_share=True)
+    user = (await work.db.execute(account.execution_options(populate_existing=True))).scalar_one()
     if user.email_verified_at is None and user.role_name == ORDINARY:
         return
     await notify_at(work, to=Recipient.of(user), event=event, what=what)
@@ -47,7 +48,7 @@ async def notify_at(
 
     Nobody gets more than a few notices of one event within an hour: the first of them undoes all that came after it.
     """
-    if not await outbox.has_room(work, SecurityNotice, to=to, valid_for=VALID_FOR, event=event):
+    if not await outbox.has_room(work, SecurityNotice, to=to, valid_for=VALID_FOR, apart=event):
         log.info("notice.held_back", user_id=str(to.user_id), notice=event.value)
         return
     undo = await issue_undo(work, purpose=Purpose.UNDO, to=to, because=event.value) if can_undo else None

@@ -20,6 +20,8 @@ from app.models import AuditKind, EndCause, Identity, Purpose, SignInCode, User
 from app.models.role import ORDINARY
 from app.services import audit, outbox
 from app.services.accounts import check_new_password, checked_email, search_text
+from app.services.limits import asker_of
+from app.services.mail_caps import Asker
 from app.services.mailed.notices import notify
 from app.services.mailed.proofs import (
     NewProof,
@@ -54,24 +56,30 @@ class FromMail:
 async def request_reset(work: Work, *, email: str) -> None:
     """Mail the owner of an address a link and a code that choose a new password; earlier ones do not count any more.
 
-    An address without an account, or with a disabled one, takes the same work and gets no mail. Raises `FieldInvalid`
-    for what is no address.
+    After too many such mails lately there is none, and the last one counts on. An address without an account, or with a
+    disabled one, takes the same work and gets no mail. Raises `FieldInvalid` for what is no address.
     """
     address = checked_email(email)
-    account = select(User).where(User.email_normal == address.normal).execution_options(populate_existing=True)
-    user = (await work.db.execute(account)).scalar_one_or_none()
-    if user is not None and user.is_active:
-        await mail_reset(work, user_id=user.id, to=Recipient.of(user))
+    # The account before its mailbox, in the order in which everybody takes the two.
+    account = select(User).where(User.email_normal == address.normal).with_for_update(read=True, key_share=True)
+    user = (await work.db.execute(account.execution_options(populate_existing=True))).scalar_one_or_none()
+    to, asker = Recipient.of(user) if user else Recipient(address=address.deliverable), asker_of(work, user)
+    has_room = await outbox.has_room(work, ResetPassword, to=to, valid_for=VALID_FOR, apart=asker)
+    if user is not None and user.is_active and has_room:
+        await mail_reset(work, user_id=user.id, to=to, asker=asker)
         await audit.record(work, AuditKind.USER_PASSWORD_RESET_REQUESTED, target_id=user.id)
         return
-    proof = await pretend_proof(work, purpose=Purpose.RESET_PASSWORD)
-    await outbox.pretend(work, _mail(work, proof, Recipient(address=address.deliverable)))
+    mail = _mail(work, await pretend_proof(work, purpose=Purpose.RESET_PASSWORD), to)
+    if user is not None and user.is_active:
+        await outbox.hold_back(work, mail)
+        return
+    await outbox.pretend(work, mail)
     about = audit.About(target_id=user.id if user else None, subject=mask_email(email))
     cause = "user_disabled" if user else "unknown_address"
     audit.refuse(work, AuditKind.USER_PASSWORD_RESET_REQUESTED, **about, cause=cause)
 
 
-async def mail_reset(work: Work, *, user_id: UUID, to: Recipient) -> None:
+async def mail_reset(work: Work, *, user_id: UUID, to: Recipient, asker: Asker) -> None:
     """Mail a link and a code that choose a new password to the address of an account."""
     proof = await issue_proof(
         work,
@@ -80,7 +88,7 @@ async def mail_reset(work: Work, *, user_id: UUID, to: Recipient) -> None:
         user_id=user_id,
         valid_for=VALID_FOR,
     )
-    await outbox.post(work, _mail(work, proof, to))
+    await outbox.post(work, _mail(work, proof, to), asker=asker)
 
 
 async def reset_password(work: Work, hashing: HashingPool, *, brought: FromMail, new: str) -> None:

@@ -20,6 +20,7 @@ from app.models import AuditKind, Purpose, User
 from app.models.role import ORDINARY
 from app.services import audit, outbox
 from app.services.accounts import checked_email
+from app.services.limits import asker_of
 from app.services.mailed.proofs import NewProof, Proved, issue_proof, pretend_proof, spend_code, spend_link
 from app.services.mailed.reset import FromMail
 from app.services.mailed.verification import take_possession
@@ -31,14 +32,18 @@ VALID_FOR = timedelta(minutes=10)
 
 
 async def request_code(work: Work, *, email: str, flow: str, with_link: bool) -> None:
-    """Mail a code to the owner of an address, which counts together with `flow`; the one before does not count any more.
+    """Mail a code to the owner of an address, which counts together with `flow`. One that somebody else has asked for counts on.
 
-    An address without an account, or with a disabled one, takes the same work and gets no mail. `with_link` is for who
+    After too many such mails lately there is none. An address without an account, or with a disabled one, takes the same work and gets no mail. `with_link` is for who
     asks in a browser that keeps `flow`. Raises `FieldInvalid` for what is no address.
     """
     address = checked_email(email)
-    user = (await work.db.execute(_account(address.normal))).scalar_one_or_none()
-    if user is not None and user.is_active:
+    # The account before its mailbox, in the order in which everybody takes the two.
+    account = _account(address.normal).with_for_update(read=True, key_share=True)
+    user = (await work.db.execute(account)).scalar_one_or_none()
+    to, asker = Recipient.of(user) if user else Recipient(address=address.deliverable), asker_of(work, user)
+    has_room = await outbox.has_room(work, SignInCode, to=to, valid_for=VALID_FOR, apart=asker)
+    if user is not None and user.is_active and has_room:
         proof = await issue_proof(
             work,
             purpose=Purpose.SIGN_IN,
@@ -47,11 +52,14 @@ async def request_code(work: Work, *, email: str, flow: str, with_link: bool) ->
             valid_for=VALID_FOR,
             binding=flow,
         )
-        await outbox.post(work, _mail(work, proof, Recipient.of(user), with_link=with_link))
+        await outbox.post(work, _mail(work, proof, to, with_link=with_link), asker=asker)
         await audit.record(work, AuditKind.SIGN_IN_CODE_REQUESTED, target_id=user.id)
         return
-    proof = await pretend_proof(work, purpose=Purpose.SIGN_IN)
-    await outbox.pretend(work, _mail(work, proof, Recipient(address=address.deliverable), with_link=with_link))
+    mail = _mail(work, await pretend_proof(work, purpose=Purpose.SIGN_IN), to, with_link=with_link)
+    if user is not None and user.is_active:
+        await outbox.hold_back(work, mail)
+        return
+    await outbox.pretend(work, mail)
     about = audit.About(target_id=user.id if user else None, subject=mask_email(email))
     audit.refuse(work, AuditKind.SIGN_IN_CODE_REQUESTED, **about, cause="user_disabled" if user else "unknown_address")
 

@@ -17,6 +17,7 @@ from app.models import AuditKind, EndCause, Identity, MailedProof, Purpose, User
 from app.services import audit
 from app.services.accounts import search_text
 from app.services.administrators import keep_an_administrator, lock_administrators
+from app.services.mail_caps import Asker
 from app.services.mailed.proofs import Proved, find_notice, spend_link
 from app.services.mailed.reset import end_ways_in, mail_reset, may_hold_anothers
 from app.services.sessions.end import end_sessions_of
@@ -94,7 +95,7 @@ async def _take_back(work: Work, user: User, proved: Proved) -> None:
     await audit.record(work, AuditKind.USER_CHANGE_UNDONE, target_id=user.id, detail=detail)
     if user.is_active and not stands_aside:
         to = Recipient(address=address, locale=user.locale, user_id=user.id, name=name)
-        await mail_reset(work, user_id=user.id, to=to)
+        await mail_reset(work, user_id=user.id, to=to, asker=Asker.UNDO)
 
 
 async def _remove_identities(work: Work, user: User, proved: Proved) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import and_, delete, select, update
 
 from app.auth.assurance import FEDERATED
-from app.auth.emails import EmailAddress, EmailInvalid, mask_email, parse_email
+from app.auth.emails import EmailInvalid, mask_email, parse_email
 from app.auth.passwords.pool import HashingPool
 from app.database import Work
 from app.exceptions import EmailNotVerified
@@ -26,8 +26,9 @@ from app.models import AuditKind, EndCause, Identity, MailedProof, Purpose, User
 from app.models.role import ORDINARY
 from app.services import audit, outbox
 from app.services.accounts import check_new_password, checked_email
+from app.services.limits import asker_of
 from app.services.mailed.proofs import NewProof, issue_proof, pretend_proof
-from app.services.mailed.reset import FromMail, end_ways_in, no_name, spend
+from app.services.mailed.reset import FromMail, end_ways_in, no_name, owner_of, spend
 from app.services.sign_in.stages import Attempt
 from app.sign_up_settings import REQUIRED
 
@@ -55,7 +56,7 @@ async def mail_verification(work: Work, *, user: User, browser: str | None) -> N
 async def resend_verification(work: Work, *, email: str) -> None:
     """Mail a new link and code; the ones before do not count any more.
 
-    An address without an account, or whose account needs no proof, takes the same work and gets no mail. Raises
+    After too many such mails lately there is none, and the last one counts on. An address without an account, or whose account needs no proof, takes the same work and gets no mail. Raises
     `FieldInvalid` for what is no address.
     """
     address = checked_email(email)
@@ -64,16 +65,25 @@ async def resend_verification(work: Work, *, email: str) -> None:
         select(User, MailedProof.detail)
         .outerjoin(MailedProof, pending)
         .where(User.email_normal == address.normal)
+        # The account before its mailbox, in the order in which everybody takes the two.
+        .with_for_update(of=User, read=True, key_share=True)
         .execution_options(populate_existing=True)
     )
     found = (await work.db.execute(statement)).one_or_none()
     user, detail = found or (None, None)
-    if user is not None and user.is_active and user.email_verified_at is None:
+    to, asker = Recipient.of(user) if user else Recipient(address=address.deliverable), asker_of(work, user)
+    has_room = await outbox.has_room(work, VerifyAddress, to=to, valid_for=VALID_FOR, apart=asker)
+    waits = user is not None and user.is_active and user.email_verified_at is None
+    if user is not None and waits and has_room:
         proof = await _issue(work, user, detail)
-        await outbox.post(work, verification_mail(work, proof, Recipient.of(user)))
+        await outbox.post(work, verification_mail(work, proof, to), asker=asker)
         await audit.record(work, AuditKind.USER_VERIFICATION_REQUESTED, target_id=user.id)
         return
-    await _pretend(work, address)
+    mail = verification_mail(work, await pretend_proof(work, purpose=Purpose.VERIFY_ADDRESS), to)
+    if waits:
+        await outbox.hold_back(work, mail)
+        return
+    await outbox.pretend(work, mail)
     about = audit.About(target_id=user.id if user else None, subject=mask_email(email))
     cause = "nothing_to_prove" if user else "unknown_address"
     audit.refuse(work, AuditKind.USER_VERIFICATION_REQUESTED, **about, cause=cause)
@@ -156,11 +166,6 @@ async def _issue(work: Work, user: User, detail: Mapping[str, Any] | None) -> Ne
         valid_for=VALID_FOR,
         detail=detail,
     )
-
-
-async def _pretend(work: Work, address: EmailAddress) -> None:
-    proof = await pretend_proof(work, purpose=Purpose.VERIFY_ADDRESS)
-    await outbox.pretend(work, verification_mail(work, proof, Recipient(address=address.deliverable)))
 
 
 async def _is_vouched_for(work: Work, attempt: Attempt, email_normal: str) -> bool:
