@@ -10,7 +10,7 @@ down_revision: str | Sequence[str] | None = "0008"
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 
-_ONE_LIVE = sa.text("purpose NOT IN ('undo', 'veto_address', 'sign_in')")
+_ONE_LIVE = sa.text("purpose NOT IN ('undo', 'veto_address', 'sign_in', 'change_address')")
 
 
 def upgrade() -> None:

@@ -22,8 +22,9 @@ class Recipient:
 
     @classmethod
     def of(cls, user: User) -> "Recipient":
-        """Return an account's user at the stored address."""
-        return cls(address=user.email, locale=user.locale, user_id=user.id, name=user.full_name)
+        """Return an account's user at the stored address; without the name while a stranger may have typed both."""
+        name = user.full_name if user.email_verified_at is not None else None
+        return cls(address=user.email, locale=user.locale, user_id=user.id, name=name)
 
 
 @dataclass(frozen=True, kw_only=True)

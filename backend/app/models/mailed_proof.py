@@ -12,7 +12,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from app.auth.identifiers import new_id
 from app.database import Base
 
-ONE_LIVE = text("purpose NOT IN ('undo', 'veto_address', 'sign_in')")
+ONE_LIVE = text("purpose NOT IN ('undo', 'veto_address', 'sign_in', 'change_address')")
 """Purposes of which an address has one value at a time: the newest mail is the one that counts."""
 
 

@@ -18,7 +18,7 @@ from app.mail.sealing import recipient_digest
 from app.models import OutgoingMail
 
 _HOUR = timedelta(hours=1)
-_NOTICES = 5
+_NOTICES = 10
 """Of one event, an hour. The first of them can undo all that came after it."""
 _NEW_DEVICES = 3
 _MAILS = Base.metadata.tables[OutgoingMail.__tablename__]

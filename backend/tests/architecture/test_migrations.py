@@ -2,25 +2,40 @@ import asyncio
 import os
 import sys
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from alembic.script import ScriptDirectory
-from sqlalchemy import Executable, select, text
+from sqlalchemy import Executable, insert, select, text
 
 from app import migrations
 from app.config import Settings
 from app.database import Database
 from app.migrations import Revisions, present_heads, revisions
-from app.models import Role, RolePermission, Session, SessionEvent, User
+from app.models import (
+    Identity,
+    LimitBucket,
+    ProviderToken,
+    Role,
+    RolePermission,
+    Session,
+    SessionEvent,
+    SignInCode,
+    SpentFlow,
+    User,
+)
 from app.runtime import Runtime
+from app.services.job_runs import Rounds, note_rounds
 from app.services.readiness import check_readiness
-from tests.accounts import Accounts
+from tests.accounts import API, CLIENT, Accounts
 from tests.architecture.schema import REVISION, empty_url, extension_with_migration, opened, schema_of
 from tests.architecture.sources import BACKEND
+from tests.architecture.test_identities_migration import code_of, identity_of
+from tests.architecture.test_provider_tokens_migration import tokens_of
 from tests.conftest import SECRET
 from tests.instances import Instance, instance
-from tests.rows import count
+from tests.rows import add_role, count, every_row, write
 
 __all__ = ["empty_url"]
 
@@ -66,21 +81,36 @@ OSTIARY = "from app.cli.main import run; run()"
 
 async def fill(running: Instance) -> None:
     """Put something into every table, through the front door where there is one."""
-    accounts = Accounts(running.http, running.runtime)
+    accounts, runtime = Accounts(running.http, running.runtime), running.runtime
     administrator = await accounts.administrator()
     person = await accounts.signed_in(name="Grace Hopper")
     await person.refresh()
+    await person.http.post(f"{API}/auth/password/forgot", json={"email": person.email})
+    identity = identity_of(person)
+    await write(
+        runtime,
+        insert(Identity).values(identity),
+        insert(SignInCode).values(code_of(identity)),
+        insert(SpentFlow).values(digest=b"s" * 32, expires_at=datetime.now(UTC)),
+        insert(ProviderToken).values(tokens_of(identity)),
+        insert(LimitBucket).values(key=b"k" * 16, full_at=1, interval_ms=1, burst=1),
+    )
     await (await person.sign_in()).post("/auth/logout/all")
     assert (await administrator.get(f"/users/{person.id}")).status_code == 200
+    async with runtime.database.begin(CLIENT) as work:
+        await note_rounds(work, "mail", Rounds(runs=1))
     for model in (User, Session, SessionEvent, Role, RolePermission):
-        assert await count(running.runtime, model) >= 2
+        assert await count(runtime, model) >= 2
+    assert [name for name, rows in (await every_row(runtime)).items() if not rows] == []
 
 
 async def seeds(running: Instance) -> dict[str, list[tuple[object, ...]]]:
     """Return what a migration itself puts into tables."""
     statements: dict[str, Executable] = {
         "roles": select(Role.name, Role.rank, Role.description).order_by(Role.name),
-        "permissions": select(RolePermission.role_name, RolePermission.permission).order_by(RolePermission.permission),
+        "permissions": select(RolePermission.role_name, RolePermission.permission).order_by(
+            *RolePermission.__table__.primary_key
+        ),
     }
     read = running.runtime.database.read
     return {name: [tuple(row) for row in await read.all(statement)] for name, statement in statements.items()}
@@ -119,6 +149,39 @@ async def test_a_filled_database_goes_down_and_up_again(settings: Settings) -> N
         assert await count(after.runtime, User) == 0
         assert await seeds(after) == seeded
         await fill(after)
+
+
+async def test_every_step_can_be_taken_down_and_up_again_with_rows_in_every_table(settings: Settings) -> None:
+    """S97, V2.3.3: whatever stands in a table, no step down or up stumbles over it; accounts stay until the first."""
+    async with instance(settings) as before:
+        await fill(before)
+    scripts = ScriptDirectory.from_config(migrations.alembic_config())
+    steps = [script.revision for script in scripts.walk_revisions()]
+    async with opened(settings.DATABASE_URL.get_secret_value()) as database:
+        for step, below in zip(steps, [*steps[1:], "base"], strict=True):
+            schema = await schema_of(database)
+            await migrations.downgrade(database, revision=below)
+            await migrations.upgrade(database, revision=step)
+            assert await schema_of(database) == schema
+            kept = await database.read.first(text("SELECT count(*) FROM users"))
+            assert kept is not None
+            assert kept[0] == (2 if below != "base" else 0)
+            await migrations.downgrade(database, revision=below)
+
+
+async def test_what_an_installation_has_given_to_its_roles_outlives_a_way_down_and_up(settings: Settings) -> None:
+    """S97: a permission of ours that another role was given is not ours to take."""
+    given = ("audit:read", "users:invite")
+    async with instance(settings) as before:
+        await add_role(before.runtime, "support", *given, rank=10)
+        seeded = await seeds(before)
+    async with opened(settings.DATABASE_URL.get_secret_value()) as database:
+        await migrations.downgrade(database, revision="0007")
+        left = await database.read.all(select(RolePermission.role_name).where(RolePermission.permission.in_(given)))
+        assert {row.role_name for row in left} == {"support"}
+        await migrations.upgrade(database)
+    async with instance(settings) as after:
+        assert await seeds(after) == seeded
 
 
 async def test_every_step_can_be_taken_down_and_up_again(empty_url: str) -> None:

@@ -4,7 +4,6 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import pytest
-
 from sqlalchemy import select
 
 from app.config import Settings

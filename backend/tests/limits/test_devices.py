@@ -84,7 +84,7 @@ async def test_what_is_no_genuine_device_cookie_is_a_stranger_and_no_fault(
     assert (await home.sign_in(ada.email, PASSWORD)).status_code == 200
 
 
-async def test_a_device_stays_known_when_its_owners_address_changes(
+async def test_a_device_is_known_by_the_account_and_not_by_its_address(
     app: FastAPI, accounts: Accounts, runtime: Runtime
 ) -> None:
     ada = await accounts.register()

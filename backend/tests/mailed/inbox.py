@@ -39,6 +39,11 @@ class Letter:
         return _TOKEN.search(self.text) is not None
 
     @property
+    def has_code(self) -> bool:
+        """Whether there is a code in it."""
+        return _CODE.search(self.text) is not None
+
+    @property
     def code(self) -> str:
         """What can be typed in place of following the link."""
         found = _CODE.search(self.text)

@@ -29,7 +29,7 @@ from tests.mailed.proving import (
 )
 from tests.rows import every_row, everything
 
-ONE_AT_A_TIME = sorted(set(Purpose) - {Purpose.UNDO, Purpose.VETO_ADDRESS, Purpose.SIGN_IN})
+ONE_AT_A_TIME = sorted(set(Purpose) - {Purpose.UNDO, Purpose.VETO_ADDRESS, Purpose.SIGN_IN, Purpose.CHANGE_ADDRESS})
 NEW_SECRET = "Kp7wX2nVbQ9sLd4Ft6Hy8Jm1Zc3Rg5Ua-eTiOoPyWxNvBq"
 
 

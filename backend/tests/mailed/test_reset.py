@@ -226,7 +226,9 @@ async def test_a_reset_takes_away_the_name_that_somebody_else_may_have_chosen(
     ada = await accounts.register(ADA, name="Your parcel 4711 is held")
     if was_proved:
         await change_user(runtime, ada, email_verified_at=datetime.now(UTC))
-    assert (await reset(ada.http, token=(await forgotten(runtime, ada)).token)).status_code == 204
+    mail = await forgotten(runtime, ada)
+    assert (await reset(ada.http, token=mail.token)).status_code == 204
     user = await find_user(runtime, ada)
+    assert ("parcel" in mail.text) == was_proved
     assert (user.full_name is not None, "parcel" in user.search_text) == (was_proved, was_proved)
     assert ("parcel" in (await newest(runtime, ADA, NOTICE)).text) == was_proved

@@ -7,13 +7,14 @@ import httpx2
 import pytest
 from sqlalchemy import insert, update
 
+from app.mail.messages import NoticeEvent
 from app.models import AuditKind, Identity, MailedProof, Purpose
 from app.runtime import Runtime
-from tests.accounts import PASSWORD, Accounts, Person
+from tests.accounts import API, PASSWORD, Accounts, Person
 from tests.answers import problem_of
 from tests.audit import event_of
 from tests.mailed.inbox import Letter, letters, newest
-from tests.mailed.proving import proofs_in
+from tests.mailed.proving import issue, proofs_in
 from tests.mailed.recovering import (
     ADA,
     NEW,
@@ -212,10 +213,10 @@ async def test_the_name_goes_with_an_undoing_of_what_nobody_had_proved(
     accounts: Accounts, runtime: Runtime, client: httpx2.AsyncClient
 ) -> None:
     """3.3-05, 3.6-08: no mail of ours greets the owner with a squatter's text."""
-    squatter = await (await accounts.register(ADA, name="Your parcel 4711 is held")).sign_in()
-    body = {"current_password": PASSWORD, "new_password": NEW_PASSWORD}
-    assert (await squatter.post("/auth/me/password", json=body)).status_code == 204
-    assert (await disown(client, await newest(runtime, ADA, NOTICE))).status_code == 204
+    squatter = await accounts.register(ADA, name="Your parcel 4711 is held")
+    detail = {"email": ADA, "because": NoticeEvent.PASSWORD_CHANGED.value}
+    proof = await issue(runtime, Purpose.UNDO, user_id=UUID(squatter.id), detail=detail)
+    assert (await client.post(f"{API}/auth/undo", json={"token": proof.token})).status_code == 204
     user = await find_user(runtime, squatter)
     assert (user.full_name, user.search_text) == (None, ADA)
     assert "parcel" not in (await newest(runtime, ADA, RESET)).text
@@ -235,7 +236,7 @@ async def test_an_owner_s_name_outlives_an_undoing(
 async def test_the_only_administrator_is_closed_once_there_is_another_one(
     accounts: Accounts, runtime: Runtime, client: httpx2.AsyncClient
 ) -> None:
-    """3.5-13: else nobody could look at the closed account. Until then nothing happens, and the link stays good."""
+    """S44: else nobody could look at the closed account. Until then nothing happens, and the link stays good."""
     stolen, _ = await robbed(accounts, runtime)
     await change_user(runtime, stolen, role_name="admin")
     anew = await accounts.signed_in(ADA)

@@ -17,6 +17,7 @@ from tests.accounts import PASSWORD, Accounts, Person
 from tests.answers import CANARY, check_nothing_repeated, problem_of
 from tests.contention import hashing_held, queued_for_hashing
 from tests.instances import instance
+from tests.mailed_codes import ask, code_of
 from tests.rows import change_session, change_user, find_session, let_time_pass
 from tests.tokens import access_claims, session_id_of
 

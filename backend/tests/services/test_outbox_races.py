@@ -38,15 +38,15 @@ async def test_a_post_waits_for_one_to_the_same_recipient_and_counts_it(runtime:
         await post(runtime, verification(runtime))
     async with runtime.database.begin(CLIENT) as work:
         await outbox.post(work, verification(runtime))
-        late = await waiting_for_a_lock(runtime, post(runtime, sign_in_code()))
-        await post(runtime, sign_in_code("grace@example.com"))
+        late = await waiting_for_a_lock(runtime, post(runtime, verification(runtime)))
+        await post(runtime, verification(runtime, "grace@example.com"))
     await late
     assert [mail.recipient for mail in await mails_of(runtime)].count("ada@example.com") == 5
 
 
 async def test_posts_to_the_same_two_recipients_never_wait_for_each_other(runtime: Runtime) -> None:
     """V15.4.3: in whatever order they are given: a deadlock would refuse somebody's change of address."""
-    one, other = sign_in_code("a@example.com"), sign_in_code("b@example.com")
+    one, other = verification(runtime, "a@example.com"), verification(runtime, "b@example.com")
     pairs = [(one, other), (other, one)] * 10
     await asyncio.gather(*(post(runtime, *pair) for pair in pairs))
     assert len(await mails_of(runtime)) == 10

@@ -7,7 +7,7 @@ alone is told, by mail.
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, or_, select, update
+from sqlalchemy import ColumnElement, Select, select, update
 
 from app.auth.actor import CurrentUser
 from app.auth.emails import EmailAddress, mask_email
@@ -22,7 +22,7 @@ from app.mail.messages import (
     NoticeEvent,
     Recipient,
 )
-from app.models import AuditKind, MailedProof, Purpose, User
+from app.models import AuditKind, Purpose, User
 from app.services import audit, outbox
 from app.services.accounts import checked_email, search_text
 from app.services.callers import lock_current_user
@@ -87,7 +87,6 @@ async def _to_new(
     work: Work, *, user: CurrentUser, account: User, address: EmailAddress, other: User | None
 ) -> Message:
     """Return the mail to the new address. The work is the same whether or not it has an account, and so is what counts."""
-    await _lock_pending(work, user=user, address=address)
     await forget_proofs(work, user_id=user.id, purposes=[Purpose.CHANGE_ADDRESS])
     proof = await issue_proof(
         work,
@@ -106,16 +105,6 @@ async def _to_new(
         code=proof.code or "",
         valid_for=proof.valid_for,
     )
-
-
-async def _lock_pending(work: Work, *, user: CurrentUser, address: EmailAddress) -> None:
-    """Lock what is pending of this user's, and for this address, in one order.
-
-    Else two users who each ask for the address that the other one has asked for before would wait for each other.
-    """
-    theirs = or_(MailedProof.user_id == user.id, MailedProof.email_normal == address.normal)
-    pending = select(MailedProof.id).where(MailedProof.purpose == Purpose.CHANGE_ADDRESS, theirs)
-    await work.db.execute(pending.order_by(MailedProof.email_normal).with_for_update())
 
 
 def _binding(user: CurrentUser) -> str:

@@ -41,9 +41,9 @@ CODE_DIGITS = 8
 BATCH = 1000
 """Rows that one statement of the purge deletes."""
 
-_MANY = frozenset({Purpose.UNDO, Purpose.VETO_ADDRESS, Purpose.SIGN_IN})
+_MANY = frozenset({Purpose.UNDO, Purpose.VETO_ADDRESS, Purpose.SIGN_IN, Purpose.CHANGE_ADDRESS})
 """Of these an address may have several: the newest notice must not kill the link of the one before, nor a stranger who asks
-for a code, which is worth something in their own browser alone, the code that the owner is typing."""
+for a code, which is worth something in their own browser or account alone, the code that the owner is typing."""
 _RANDOM_BYTES = 32
 _KEY = "mailed-proof/code"
 
@@ -82,8 +82,8 @@ async def issue_proof(  # noqa: PLR0913  # Each is said by name, and most journe
 ) -> NewProof:
     """Add a value for an address, in place of the one of this purpose that it had. Return what is to be mailed.
 
-    With a `binding`, a secret that only the asking browser keeps, it counts together with that alone. An UNDO, a
-    VETO_ADDRESS and a SIGN_IN, which needs a binding of its own, replace none.
+    With a `binding`, a secret that only the asking browser keeps, it counts together with that alone. An UNDO and a
+    VETO_ADDRESS replace none; nor do a SIGN_IN and a CHANGE_ADDRESS, which need a binding of their own.
     """
     proof_id, token = new_id(), PREFIXES[purpose] + secrets.token_urlsafe(_RANDOM_BYTES)
     code = f"{secrets.randbelow(10**CODE_DIGITS):0{CODE_DIGITS}}" if with_code else None
