@@ -114,7 +114,7 @@ MailPerAddressPerHour = Annotated[
     Field(
         ge=1,
         le=1000,
-        description="Mails that strangers can cause to one address within an hour. Security notices come on top.",
+        description="Mails of one kind that strangers can cause to one address within an hour; some kinds have a share of it.",
     ),
 ]
 MailSignIn = Annotated[

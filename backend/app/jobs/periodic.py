@@ -24,7 +24,8 @@ LONGEST_RETRY_SECONDS = 300.0
 START_PATIENCE_SECONDS = 10
 """How long the start waits for the first rounds that belong to it. They go on afterwards."""
 SETTLING_SECONDS = 60.0
-"""Within so long every other job has its first round, wherever its process stands among those that started with it."""
+"""After half of this, and within all of it, every other job has its first round: processes that start together do not
+all begin at once."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ class _Loop:
 
     async def repeat(self) -> None:
         if not self.at_start:
-            await self._wait(random.uniform(0, min(self._job.every.total_seconds(), SETTLING_SECONDS)))  # noqa: S311
+            await self._wait(min(self._job.every.total_seconds(), SETTLING_SECONDS) * random.uniform(0.5, 1))  # noqa: S311
         while True:
             seconds = await self._run_once()
             await self._note()

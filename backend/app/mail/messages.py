@@ -34,8 +34,8 @@ class Message:
     kind: ClassVar[str]
     """What its templates are called."""
     is_notice: ClassVar[bool] = False
-    """Whether it tells of something that has been done to an account. No stranger causes one, and no cap holds one back:
-    else a thief would first fill the cap."""
+    """Whether it tells of something that has been done to an account. It is counted by its event, and no cap of another mail
+    holds it back: else a thief would first fill that."""
     greets: ClassVar[bool] = False
     """Whether it calls its recipient by name. Not where a stranger may have typed both name and address."""
     to: Recipient
@@ -173,5 +173,3 @@ KINDS: dict[str, type[Message]] = {
     )
 }
 """Every mail by its kind."""
-CAPPED = frozenset(kind for kind, message in KINDS.items() if not message.is_notice)
-"""The kinds that strangers can cause."""

@@ -122,3 +122,33 @@ async def test_a_notice_is_written_in_the_language_of_its_user_and_kept_with_the
     assert "Das Passwort Ihres Kontos wurde geändert" in notice.text
     assert re.fullmatch(r"ost_mu_[\w-]{43}", notice.token)
     assert await count(runtime, MailedProof, MailedProof.user_id == UUID(ada.id)) == 1
+
+
+async def test_an_address_that_nobody_has_proved_gets_no_notice(
+    app: FastAPI, accounts: Accounts, runtime: Runtime
+) -> None:
+    """3.7-10: whoever registers somebody else's address and signs in often would fill their mailbox."""
+    ada = await accounts.signed_in(ADA)
+    for number in range(4):
+        async with visiting(app, ada, user_agent=f"prog{number}/1.0") as abroad:
+            await abroad.sign_in()
+    assert await letters(runtime, ADA, NOTICE) == []
+    await change_user(runtime, ada, role_name="admin")
+    async with visiting(app, ada, user_agent="prog9/1.0") as abroad:
+        await abroad.sign_in()
+    assert len(await letters(runtime, ADA, NOTICE)) == 1
+
+
+async def test_many_new_devices_are_told_a_few_times_an_hour_and_hide_no_other_notice(
+    app: FastAPI, accounts: Accounts, runtime: Runtime
+) -> None:
+    """SE-05, 3.7-10: whoever has the password fills no mailbox with it, and makes no more links that undo than mails."""
+    ada = await proved(accounts, runtime)
+    for number in range(6):
+        async with visiting(app, ada, user_agent=f"prog{number}/1.0") as abroad:
+            await abroad.sign_in()
+    assert len(await letters(runtime, ADA, NOTICE)) == 3
+    assert await count(runtime, MailedProof) == 3
+    body = {"current_password": PASSWORD, "new_password": NEW_PASSWORD}
+    assert (await ada.post("/auth/me/password", json=body)).status_code == 204
+    assert "password of your account was changed" in (await newest(runtime, ADA, NOTICE)).text

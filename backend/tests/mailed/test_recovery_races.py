@@ -273,7 +273,7 @@ async def test_two_users_who_ask_for_what_the_other_had_asked_for_wait_for_neith
 async def test_two_undoings_of_accounts_that_have_each_other_s_address_wait_for_neither(
     accounts: Accounts, runtime: Runtime
 ) -> None:
-    """3.3-18: each locks both accounts, in one order."""
+    """3.3-18: each may need both accounts, so one is done after the other."""
     ada, grace = await proved(accounts, runtime), await proved(accounts, runtime, GRACE)
     await move(runtime, ada, NEW)
     await move(runtime, grace, ADA)

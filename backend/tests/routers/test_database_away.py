@@ -44,6 +44,7 @@ CALLS: list[tuple[str, str, Any]] = [
     ("POST", "/auth/me/password", {"current_password": PASSWORD, "new_password": "a brand new passphrase"}),
     ("POST", "/auth/me/delete", {"password": PASSWORD}),
     ("POST", "/auth/me/email", {"email": "new@example.com"}),
+    ("POST", "/auth/me/email/confirm", {"token": "x"}),
     ("POST", "/invitations/", {"email": "new@example.com"}),
     ("GET", "/invitations/", None),
     ("DELETE", f"/invitations/{new_id()}", None),

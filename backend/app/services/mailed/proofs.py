@@ -131,12 +131,6 @@ async def spend_link(work: Work, *, purpose: Purpose, token: str, binding: str |
     return await _spend(work, mine)
 
 
-async def find_notice(work: Work, *, purpose: Purpose, token: str) -> Row[UUID | None, str] | None:
-    """Return whose account a link is about, and its address, without using the link up. None: it counts for nothing."""
-    mine = _live(work, purpose, None, MailedProof.link_digest == _digest(purpose, "link", token))
-    return (await work.db.execute(select(MailedProof.user_id, MailedProof.email_normal).where(*mine))).one_or_none()
-
-
 async def spend_code(
     work: Work, *, purpose: Purpose, email_normal: str, code: str, binding: str | None = None
 ) -> Proved:

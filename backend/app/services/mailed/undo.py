@@ -7,7 +7,7 @@ has changed the address gets notices as well, but later ones.
 
 from uuid import UUID
 
-from sqlalchemy import delete, or_, select, update
+from sqlalchemy import delete, select, update
 
 from app.auth.emails import mask_email
 from app.database import Work
@@ -18,7 +18,7 @@ from app.services import audit
 from app.services.accounts import search_text
 from app.services.administrators import keep_an_administrator, lock_administrators
 from app.services.mail_caps import Asker
-from app.services.mailed.proofs import Proved, find_notice, spend_link
+from app.services.mailed.proofs import Proved, spend_link
 from app.services.mailed.reset import end_ways_in, mail_reset, may_hold_anothers
 from app.services.sessions.end import end_sessions_of
 
@@ -41,10 +41,10 @@ async def veto(work: Work, *, token: str) -> None:
 
 
 async def _undo(work: Work, purpose: Purpose, token: str) -> None:
-    # Before the account: in the order in which everybody takes the two who may close one.
+    # Before the account: in the order in which everybody takes the two who may close one. It also lets one undoing after the
+    # other do its work: two accounts may each have the address that the other one is to get back.
     await lock_administrators(work)
     with audit.refusals(work, AuditKind.USER_UNDO_REFUSED):
-        await _lock_in_order(work, purpose, token)
         proved = await spend_link(work, purpose=purpose, token=token)
         # In a statement of its own, after the one that waited for the account.
         account = select(User).where(User.id == proved.user_id).execution_options(populate_existing=True)
@@ -52,17 +52,6 @@ async def _undo(work: Work, purpose: Purpose, token: str) -> None:
         if user is None:
             raise MailedProofInvalid
     await _take_back(work, user, proved)
-
-
-async def _lock_in_order(work: Work, purpose: Purpose, token: str) -> None:
-    """Lock the account, and the one that has its address of before, in one order.
-
-    Two accounts may each have the address that the other one is to get back: else they would wait for each other.
-    """
-    notice = await find_notice(work, purpose=purpose, token=token)
-    if notice is not None:
-        both = or_(User.id == notice.user_id, User.email_normal == notice.email_normal)
-        await work.db.execute(select(User.id).where(both).order_by(User.id).with_for_update())
 
 
 async def _take_back(work: Work, user: User, proved: Proved) -> None:
