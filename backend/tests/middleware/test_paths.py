@@ -69,7 +69,8 @@ async def test_another_spelling_of_a_guarded_path_meets_the_guard_or_nothing(app
         answer = await ask(app, target, method=method, headers=[HOST, OWN_PAGE])
         assert answer.status in {401, 404, 405}, target
         assert answer.header("Location") is None
-        assert json.loads(answer.body)["status"] == answer.status
+        if not (path.startswith("/mail/") and answer.status == 401):  # A page says it as a page.
+            assert json.loads(answer.body)["status"] == answer.status
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
@@ -94,10 +95,11 @@ async def test_a_missing_or_additional_slash_is_another_path(app: FastAPI, targe
 
 async def test_another_method_is_refused_and_the_right_ones_are_named(app: FastAPI) -> None:
     """PD-03, V4.1.4, V13.4.4: TRACE and its like, on every path."""
-    methods: dict[str, set[str]] = {}
-    for entry in route_map(app):
-        methods.setdefault(re.sub(r"{[^}]*}", "418", entry.path), set()).update(entry.methods.split(","))
-    for path, allowed in methods.items():
+    entries = [(entry, re.sub(r"{[^}]*}", "418", entry.path)) for entry in route_map(app)]
+    for path in dict.fromkeys(path for _, path in entries):
+        # `/invitations/accept` reads as the invitation of this name as well.
+        fitting = [entry for entry, _ in entries if re.fullmatch(re.sub(r"{[^}]*}", "[^/]+", entry.path), path)]
+        allowed = {method for entry in fitting for method in entry.methods.split(",")}
         for method in {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "TRACE", "CONNECT", "PROPFIND"} - allowed:
             answer = await ask(app, path, method=method)
             assert answer.status == 405, (method, path)

@@ -57,6 +57,7 @@ async def test_a_twin_of_an_address_is_an_account_of_its_own(runtime: Runtime, v
     assert await count(runtime, User) == len(VICTIMS) + len(TWINS)
 
 
+@pytest.mark.settings(MAIL_PER_ADDRESS_PER_HOUR=60)
 async def test_mail_goes_to_the_stored_address(
     client: httpx2.AsyncClient, accounts: Accounts, runtime: Runtime
 ) -> None:

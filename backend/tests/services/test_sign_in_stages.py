@@ -227,8 +227,9 @@ def test_the_gates_of_several_extensions_stand_in_the_order_of_the_setting(folde
         text = HOOKS.replace("/shop", f"/{name}") + "sign_in_gates = (ask,)\nsign_in_observers = [ask, ask]\n"
         (folder / f"{name}.py").write_text(text, encoding="utf-8")
     runtime: Runtime = create_app(load(EXTENSIONS=",".join(names))).state.runtime
-    assert [gate.__module__ for gate in runtime.sign_in.gates] == names
-    assert [observer.__module__ for observer in runtime.sign_in.observers] == [n for n in names for _ in range(2)]
+    own = ["app.services.mailed.verification"], ["app.services.mailed.notices"]
+    assert [gate.__module__ for gate in runtime.sign_in.gates] == own[0] + names
+    assert [o.__module__ for o in runtime.sign_in.observers] == own[1] + [n for n in names for _ in range(2)]
 
 
 # That there is no other way.
