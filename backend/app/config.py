@@ -62,7 +62,8 @@ class Settings(BaseSettings):
     )
     JOBS: Literal["inside", "apart"] = Field(
         "inside",
-        description="`inside`: the server's own jobs run in each worker. `apart`: they run where `ostiary work` does, once or more.",
+        description="`inside`: the server's own jobs run in each worker. `apart`: they run where `ostiary work` does, once or "
+        "more, and without it no mail leaves and nothing is purged; signing keys are each server's own work all the same.",
     )
     PUBLIC_URL: str = Field(
         "",
@@ -340,6 +341,11 @@ class Settings(BaseSettings):
     def refresh_grace_ttl(self) -> timedelta:
         """How long a used refresh token still gets the same child."""
         return timedelta(seconds=self.REFRESH_GRACE_SECONDS)
+
+    @property
+    def has_front_end(self) -> bool:
+        """Whether somebody has said where the front end is. What development fills in is a guess."""
+        return bool(self.FRONTEND_URL) and "FRONTEND_URL" in self.model_fields_set
 
     @property
     def cors_origins(self) -> list[str]:

@@ -152,7 +152,8 @@ def _default(field: FieldInfo) -> str:
 def _values(schema: dict[str, Any]) -> str:
     """Return what a setting takes, in words, from its JSON schema."""
     if "enum" in schema or "const" in schema:
-        return _code_list(schema.get("enum") or [schema["const"]])
+        # An empty value is no choice: it says that nothing was chosen.
+        return _code_list(filter(None, schema.get("enum") or [schema["const"]]))
     words = _KINDS.get(schema["type"], str(schema["type"]))
     if "$ref" in schema.get("items", {}):
         words = "list, as JSON"

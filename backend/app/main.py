@@ -15,7 +15,7 @@ from app.auth.passwords.policy import common_passwords
 from app.config import Settings
 from app.extensions import Extension, load_extensions
 from app.jobs.periodic import jobs_running
-from app.jobs.schedule import JOBS
+from app.jobs.schedule import jobs_of_a_server
 from app.logs import configure_logging
 from app.mail.samples import check_templates
 from app.middleware.hosts import AllowedHosts
@@ -141,7 +141,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     common_passwords()
     device_parser()
     try:
-        async with jobs_running(runtime, JOBS if runtime.settings.JOBS == "inside" else ()):
+        async with jobs_running(runtime, jobs_of_a_server(runtime.settings)):
             yield
     finally:
         await runtime.close()

@@ -36,9 +36,14 @@ class Asked:
         return await self.sign_in(transport=transport, email=self.email, code=code)
 
 
-async def ask(client: httpx2.AsyncClient, email: str, *, transport: str = "bearer") -> Asked:
+async def ask(
+    client: httpx2.AsyncClient, email: str, *, transport: str = "bearer", before: Asked | None = None
+) -> Asked:
+    """Ask for a mail; after `before` with what was kept since then."""
+    body = {"email": email} if before is None or before.flow is None else {"email": email, "flow": before.flow}
+    cookie = {"Cookie": f"{FLOW}={before.cookie}"} if before and before.cookie else {}
     response = await client.post(
-        f"{API}/auth/code/request?transport={transport}", json={"email": email}, headers=OWN_PAGE
+        f"{API}/auth/code/request?transport={transport}", json=body, headers={**OWN_PAGE, **cookie}
     )
     assert response.status_code == 202, response.text
     cookies = {cookie.name: cookie.value for cookie in set_cookies(response)}

@@ -1,4 +1,4 @@
-"""Links and codes that were mailed: to prove an address, to reset a password, to sign in, to undo; and who may invite."""
+"""Links and codes that were mailed: to prove an address, to reset a password, to sign in, to undo; who may invite; known devices."""
 
 from collections.abc import Sequence
 
@@ -41,6 +41,9 @@ def upgrade() -> None:
         postgresql_where=_ONE_LIVE,
         sqlite_where=_ONE_LIVE,
     )
+    with op.batch_alter_table("users") as users:
+        # With a value for who is there already, and for workers that do not know the column yet.
+        users.add_column(sa.Column("device_generation", sa.Integer(), nullable=False, server_default="0"))
     # An installation may have taken the role away, or have a permission of this name.
     op.execute(
         "INSERT INTO role_permissions (role_name, permission) SELECT name, 'users:invite' FROM roles WHERE name = 'admin' "
@@ -52,4 +55,6 @@ def downgrade() -> None:
     """Links and codes that are under way are worth nothing any more."""
     # Other roles have it from the installation, not from here.
     op.execute("DELETE FROM role_permissions WHERE role_name = 'admin' AND permission = 'users:invite'")
+    with op.batch_alter_table("users") as users:
+        users.drop_column("device_generation")
     op.drop_table("mailed_proofs")

@@ -15,6 +15,8 @@ class CurrentUser:
     id: UUID
     email: str
     full_name: str | None
+    locale: str | None
+    """The language that mail to them is written in. None: the one of the installation."""
     is_active: bool
     email_verified: bool
     """Whether somebody has proved that the address is theirs."""

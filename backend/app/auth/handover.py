@@ -34,8 +34,9 @@ class Handover:
 
     async def begin(self, issued: Issued | IssuedCookie) -> TokenResponse | CookieSessionResponse:
         """Return the answer for a new session. The browser is known as one of this user's own from now on."""
-        if self.remembers_devices:
-            self._remember_device(issued.claims.subject if isinstance(issued, Issued) else issued.user_id)
+        user_id = issued.claims.subject if isinstance(issued, Issued) else issued.user_id
+        known = self._known_device(user_id)
+        self._remember_device(user_id, known.device_id if known else new_id(), issued.device_generation)
         return await self.tokens_of(issued) if isinstance(issued, Issued) else self._cookie_of(issued)
 
     async def renew(self, issued: IssuedAccess | IssuedCookie) -> AccessTokenResponse | CookieSessionResponse:
@@ -61,10 +62,20 @@ class Handover:
         if user.transport is Transport.COOKIE and ended in {None, user.session_id, user.id}:
             self.response.headers.append("Set-Cookie", EXPIRED_COOKIE)
 
-    def _remember_device(self, user_id: UUID) -> None:
+    def keep_device(self, user: CurrentUser, generation: int) -> None:
+        """Go on knowing the caller's device when all others have just become strangers by this number."""
+        known = self._known_device(user.id)
+        if known and known.counts(generation=generation - 1, now=datetime.now(UTC)):
+            self._remember_device(user.id, known.device_id, generation)
+
+    def _known_device(self, user_id: UUID) -> DeviceToken | None:
         known = self.tokens.find_device(find_device_cookie(self.request))
-        device_id = known.device_id if known and known.user_id == user_id else new_id()
-        device = DeviceToken(user_id=user_id, device_id=device_id, signed_in_at=datetime.now(UTC))
+        return known if known and known.user_id == user_id else None
+
+    def _remember_device(self, user_id: UUID, device_id: UUID, generation: int | None) -> None:
+        if generation is None or not self.remembers_devices:
+            return
+        device = DeviceToken(user_id, device_id, generation, signed_in_at=datetime.now(UTC))
         self.response.headers.append("Set-Cookie", device_cookie_header(self.tokens.encode_device(device)))
 
     def _cookie_of(self, issued: IssuedCookie) -> CookieSessionResponse:

@@ -7,12 +7,13 @@ from datetime import UTC, datetime
 
 import structlog
 from fastapi import Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.params import Depends as Dependency
 
 from app.auth.actor import CurrentUser
 from app.auth.dependencies import FORM_TYPE, SignedIn, client_of, get_runtime
-from app.exceptions import DatabaseUnavailable, LimitsUnavailable, RateLimited
-from app.limits.limiter import Trier
+from app.exceptions import DatabaseUnavailable, LimitsUnavailable, NewPasswordRefused, RateLimited
+from app.limits.limiter import Limiter, Spent, Trier
 from app.limits.policy import LIMITS, Limit, Per
 from app.services.limits import find_trier, note_refusal
 
@@ -20,7 +21,9 @@ log = structlog.get_logger()
 
 
 class LimitGuard:
-    """Counts a try. One that succeeds is given back, where the limit is for failures alone."""
+    """Counts a try. One that succeeds is given back, where the limit is for failures alone; so is one that
+    looked at no password and no code, or at the right one with a new password that is refused.
+    """
 
     errors = (RateLimited, LimitsUnavailable)
     """What it raises, for the API document."""
@@ -60,11 +63,20 @@ class LimitGuard:
             else:
                 log.info("limit.reached_again", limit=self.limit.name)
             raise
-        yield
         try:
-            await runtime.limiter.give_back(spent)
+            yield
+        except (RequestValidationError, NewPasswordRefused):
+            # No password and no code was looked at, or they were right. Any other 422 may be an extension's "wrong".
+            if not trier.is_unreadable:
+                await self._give_back(runtime.limiter, spent)
+            raise
+        await self._give_back(runtime.limiter, spent)
+
+    async def _give_back(self, limiter: Limiter, spent: Spent) -> None:
+        try:
+            await limiter.give_back(spent)
         except (DatabaseUnavailable, LimitsUnavailable):
-            # What was done is committed by now, and the answer is that. A try too many stays counted.
+            # What was done is done by now, and the answer says so. A try too many stays counted.
             log.warning("limit.not_given_back", limit=self.limit.name)
 
 

@@ -26,7 +26,7 @@ SECRET_BYTES = 32
 
 _BODY = struct.Struct(">16sI32s")
 _COOKIE_BODY = struct.Struct(">16s32s")
-_DEVICE_BODY = struct.Struct(">16s16sQ")
+_DEVICE_BODY = struct.Struct(">16s16sIQ")
 _MAC_BYTES = 32
 _MAXIMUM_COUNTER = 2**31 - 1
 """What the row can count to. Nobody refreshes so often."""
@@ -101,19 +101,23 @@ class DeviceToken:
 
     user_id: UUID
     device_id: UUID
+    generation: int
+    """The account's `device_generation` in the transaction in which they signed in."""
     signed_in_at: datetime
 
     def encode(self, key: bytes) -> str:
         """Return the value of the cookie."""
         since = (self.signed_in_at - _EPOCH) // _MICROSECOND
-        return _write(DEVICE_PREFIX, _DEVICE_BODY.pack(self.user_id.bytes, self.device_id.bytes, since), key)
+        return _write(
+            DEVICE_PREFIX, _DEVICE_BODY.pack(self.user_id.bytes, self.device_id.bytes, self.generation, since), key
+        )
 
-    def counts(self, *, proved_at: datetime | None, now: datetime) -> bool:
-        """Whether it is still one of its user's own. None is that is older than the last proof of the user's address.
+    def counts(self, *, generation: int, now: datetime) -> bool:
+        """Whether it is still one of its user's own. `generation` is what the account says at this moment.
 
-        Whoever was in the account before that, with a stranger's or a stolen password, has nothing of it afterwards.
+        The two are equal or not. No time is compared: a sign-in may still be under way when its device becomes a stranger.
         """
-        return now - DEVICE_LIFETIME <= self.signed_in_at and (proved_at is None or proved_at <= self.signed_in_at)
+        return self.generation == generation and now - DEVICE_LIFETIME <= self.signed_in_at
 
 
 def digest_of(secret: bytes) -> bytes:
@@ -147,8 +151,11 @@ def decode_cookie_token(text: str, key: bytes) -> CookieToken:
 
 def decode_device_token(text: str, key: bytes) -> DeviceToken:
     """Return what a device cookie carries, or raise `TokenForged` for anything that was not made with this key."""
-    user_id, device_id, signed_in_at = _DEVICE_BODY.unpack(_read(DEVICE_PREFIX, _DEVICE_BODY.size, text, key))
-    return DeviceToken(UUID(bytes=user_id), UUID(bytes=device_id), _EPOCH + signed_in_at * _MICROSECOND)
+    user_id, device_id, generation, signed_in_at = _DEVICE_BODY.unpack(
+        _read(DEVICE_PREFIX, _DEVICE_BODY.size, text, key)
+    )
+    moment = _EPOCH + signed_in_at * _MICROSECOND
+    return DeviceToken(UUID(bytes=user_id), UUID(bytes=device_id), generation, moment)
 
 
 def make_setup_code(key: bytes, *, now: datetime, ttl: timedelta) -> str:

@@ -5,10 +5,11 @@ from datetime import UTC, datetime
 
 import typer
 
-from app.config import Settings
+from app.config import ConfigurationError, Settings
 from app.database import Database
 from app.extensions import load_extensions
-from app.jobs.schedule import JOBS
+from app.jobs.schedule import JOBS, jobs_of_a_server
+from app.mail.samples import check_templates
 from app.migrations import revisions
 from app.provider_settings import GOOGLE
 from app.providers import configured_providers, is_google_offline
@@ -35,10 +36,12 @@ def doctor() -> None:
             findings = await examine(settings, database, expected)
             if findings[0].level == "ok":
                 every = {job.name: job.every for job in JOBS}
-                findings += job_findings(await read_job_runs(database.read), every, datetime.now(UTC))
+                apart = every.keys() - {job.name for job in jobs_of_a_server(settings)}
+                runs = await read_job_runs(database.read)
+                findings += job_findings(runs, every, datetime.now(UTC), apart=apart)
         finally:
             await database.close()
-        return [*findings, *await examine_providers(settings, providers)]
+        return [*findings, *_mail_findings(settings), *await examine_providers(settings, providers)]
 
     findings = asyncio.run(run())
     for finding in findings:
@@ -46,3 +49,12 @@ def doctor() -> None:
         typer.echo(f"{_MARKS[finding.level]}{finding.text}{requirement}")
     if any(finding.level == "fault" for finding in findings):
         raise typer.Exit(1)
+
+
+def _mail_findings(settings: Settings) -> list[Finding]:
+    """Return what stops the start in the templates of mails."""
+    try:
+        check_templates(settings)
+    except ConfigurationError as error:
+        return [Finding("fault", text) for text in error.findings]
+    return []

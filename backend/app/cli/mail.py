@@ -11,6 +11,7 @@ from app.auth.emails import EmailInvalid
 from app.config import ConfigurationError, Settings
 from app.logs import configure_logging
 from app.mail.composing import compose, message_domain
+from app.mail.locales import known_locales, with_parent
 from app.mail.messages import Message, Recipient, TestMail
 from app.mail.rendering import Rendered, render
 from app.mail.samples import check_templates, find_sample, sample_names
@@ -43,7 +44,10 @@ def preview(
     sample = find_sample(settings, kind, locale)
     if sample is None:
         raise typer.BadParameter(f"there are: {', '.join(sample_names(settings))}", param_hint="KIND")
-    typer.echo(_shown(render(settings, sample), part), nl=part is not Part.TEXT)
+    rendered = render(settings, sample)
+    if locale and rendered.locale not in with_parent(locale):
+        _say_language(settings, locale, rendered)
+    typer.echo(_shown(rendered, part), nl=part is not Part.TEXT)
 
 
 @cli.command("test")
@@ -67,6 +71,14 @@ def _shown(rendered: Rendered, part: Part | None) -> str:
     if part is not None:
         return str(getattr(rendered, part.value))
     return f"Subject: {rendered.subject}\n\n{rendered.text}\n{rendered.html}"
+
+
+def _say_language(settings: Settings, locale: str, rendered: Rendered) -> None:
+    """Say that a mail is not in the language that was asked for. Raises `BadParameter` for one that there is none in."""
+    known = known_locales(settings)
+    if not set(with_parent(locale)) & set(known):
+        raise typer.BadParameter(f"there are: {', '.join(known)}", param_hint="--locale")
+    typer.echo(f"This mail is not translated: it comes in {rendered.locale}.", err=True)
 
 
 async def _send(settings: Settings, message: Message) -> None:

@@ -137,6 +137,10 @@ class FieldInvalid(ValidationFailed):
         super().__init__([{"pointer": pointer, "code": code, "detail": detail}])
 
 
+class NewPasswordRefused(FieldInvalid):
+    """A new password is not accepted. It is no failure that a limit counts: nobody has guessed anything wrong."""
+
+
 class FieldCode(StrEnum):
     """Why one field is refused, beside the reasons for passwords. Each value is stable."""
 

@@ -22,8 +22,6 @@ _MILLISECOND = timedelta(milliseconds=1)
 _NEWS_EVERY = 60_000
 """Milliseconds for which a bucket that says no is no news any more."""
 _MOST_NEWS = 10_000
-DEVICE_BUCKETS = 4
-"""How many of its own devices an account's tries are counted apart for; further ones share these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +46,12 @@ class Trier:
                 return place_of(self.address)
             case Per.CALLER:
                 return str(self.caller) if self.caller else None
+            case Per.OWN_DEVICES:
+                return self.account if self.device else None
             case Per.ACCOUNT:
                 if self.is_unreadable:
                     return f"unreadable from {place_of(self.address)}"
-                # An account has few such buckets, however many cookies somebody has gathered who could sign in to it.
-                own = f" on own device {self.device.int % DEVICE_BUCKETS}" if self.device else ""
+                own = f" on own device {self.device}" if self.device else ""
                 return f"{self.account}{own}" if self.account else None
 
 

@@ -28,8 +28,13 @@ def known_locales(settings: Settings) -> list[str]:
 
 def candidates(settings: Settings, locale: str | None) -> list[str]:
     """Return the languages to try, best first: the asked one, its parent (`de` of `de-AT`), the default, English."""
-    wished = [locale, locale.partition("-")[0]] if locale else []
+    wished = with_parent(locale) if locale else []
     return list(dict.fromkeys([*wished, settings.DEFAULT_LOCALE, _FALLBACK]))
+
+
+def with_parent(locale: str) -> list[str]:
+    """Return a language and its parent: `de-AT` and `de`."""
+    return [locale, locale.partition("-")[0]]
 
 
 def preferred_locale(settings: Settings, accept_language: str | None) -> str | None:
@@ -39,7 +44,7 @@ def preferred_locale(settings: Settings, accept_language: str | None) -> str | N
     """
     known = {name.lower(): name for name in known_locales(settings)}
     for wanted in _by_liking(accept_language or ""):
-        for name in (wanted, wanted.partition("-")[0]):
+        for name in with_parent(wanted):
             if name in known:
                 return known[name]
     return None

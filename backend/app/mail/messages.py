@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import ClassVar
 from uuid import UUID
 
+from app.auth.emails import parse_email
 from app.mail.links import Link
 from app.models import User
 
@@ -25,6 +26,22 @@ class Recipient:
         """Return an account's user at the stored address; without the name while a stranger may have typed both."""
         name = user.full_name if user.email_verified_at is not None else None
         return cls(address=user.email, locale=user.locale, user_id=user.id, name=name)
+
+
+@dataclass(frozen=True, slots=True)
+class MaskedAddress:
+    """An address as another mailbox may see it: `g***@e***.com`.
+
+    Its domain is somebody's choice, and whole it would become a link in most mail programs.
+    """
+
+    value: str
+
+    @classmethod
+    def of(cls, address: str) -> "MaskedAddress":
+        """Return it with the first character of its name and of its domain. Raises `EmailInvalid`."""
+        local, _, domain = parse_email(address).normal.rpartition("@")
+        return cls(f"{local[0]}***@{domain[0]}***.{domain.rpartition('.')[2]}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,8 +111,7 @@ class AddressChangeNotice(Expiring):
     kind: ClassVar[str] = "address_change_notice"
     greets: ClassVar[bool] = True
     is_notice: ClassVar[bool] = True
-    new_address: str
-    """Masked: `a***@example.com`."""
+    new_address: MaskedAddress
     veto: Link
 
 
@@ -144,8 +160,10 @@ class SecurityNotice(Expiring):
     at: datetime
     device: str | None
     client_address: str | None
-    what: str | None = None
-    """What the event leaves open: the provider, the factor, the masked address."""
+    what: str | MaskedAddress | None = None
+    """What the event leaves open: the provider, the factor, the address."""
+    is_last: bool = False
+    """Whether no further notice of this event is written for a while, so that there may be more to see."""
     undo: Link | None
 
 

@@ -12,7 +12,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from app.config import Settings
 from app.mail.links import Link, is_ours
 from app.mail.locales import OWN_TEMPLATES, candidates
-from app.mail.messages import Message, Recipient
+from app.mail.messages import MaskedAddress, Message, Recipient
 from app.mail.texts import is_network_address, one_line, shown
 
 _FOLDERS_KEPT = 8
@@ -113,7 +113,7 @@ def _fit(settings: Settings, name: str, value: object) -> object:
             return Span.of(value)
         case datetime():
             return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
-        case StrEnum():
+        case StrEnum() | MaskedAddress():
             return value.value
         case str():
             return _fit_text(name, value)

@@ -69,7 +69,7 @@ class AuditKind(StrEnum):
     LIMIT_REACHED = "limit.reached"
     """Somebody tries too often. Told once a minute of each bucket in each worker; the cause names the limit."""
     MAIL_HELD_BACK = "mail.held_back"
-    """Too many to one address within an hour, or no address that mail could be sent to."""
+    """As many to one address as its cap allows, or no address that mail could be sent to."""
     AUDIT_EXPORTED = "audit.exported"
 
 
@@ -103,9 +103,9 @@ class AuditEvent(Base):
     cause: Mapped[str | None] = mapped_column(String(100))
     """Why, as a stable word of ours: the code of a refusal, the cause of an end, a rule."""
     actor_id: Mapped[UUID | None]
-    """The account that did it. None: nobody who was signed in."""
+    """The account that it was done as: signed in, or shown by what was mailed to it. None: nobody had shown as much."""
     subject: Mapped[str | None] = mapped_column(String(254))
-    """What somebody called themselves of whom no account is known: a masked address."""
+    """The address that somebody typed, or that a mail was for: masked."""
     target_id: Mapped[UUID | None]
     """The account that it was done to, or aimed at."""
     session_id: Mapped[UUID | None]

@@ -31,6 +31,8 @@ class User(Base):
     """The language that mail is written in, such as `de`. None: DEFAULT_LOCALE."""
     is_active: Mapped[bool] = mapped_column(default=True)
     role_name: Mapped[str] = mapped_column(ForeignKey("roles.name"), default=ORDINARY, index=True)
+    device_generation: Mapped[int] = mapped_column(server_default="0")
+    """Which device cookies count: those that carry this number. One more makes strangers of all devices."""
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
 
@@ -38,3 +40,11 @@ class User(Base):
     def email_verified(self) -> bool:
         """Whether somebody has proved that the address is theirs."""
         return self.email_verified_at is not None
+
+    @property
+    def may_hold_anothers(self) -> bool:
+        """Whether somebody else may have put something into it: nobody has ever proved that its address is theirs.
+
+        Whoever was given more than the ordinary role was vouched for by an administrator.
+        """
+        return self.email_verified_at is None and self.role_name == ORDINARY

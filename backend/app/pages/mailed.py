@@ -26,7 +26,7 @@ from app.auth.dependencies import (
     get_sign_in_context,
 )
 from app.auth.limited import Limited
-from app.auth.mailed_flow import begin_flow, take_flow
+from app.auth.mailed_flow import begin_flow, find_flow, take_flow
 from app.auth.sign_up_browser import KnownSignUpBrowserDep
 from app.auth.transports import Transport
 from app.exceptions import NotFoundError
@@ -64,6 +64,8 @@ class Errand:
     """Where its mail can be asked for."""
     ask_lead: str = ""
     asks_first: bool = False
+    hint: str = ""
+    """What is said below the field for the address."""
 
 
 ERRANDS = {
@@ -146,11 +148,18 @@ ERRANDS = {
 
 ELSEWHERE = replace(
     ERRANDS[MailPage.VERIFY],
-    lead="The button confirms that the mail came to your own address. This is not the browser that registered it, so choose "
-    "the password that counts from now on: nobody else can have set it then.",
+    lead="The button confirms that the mail came to your own address. This browser is not known as the one that "
+    "registered it, so choose the password that counts from now on: nobody else can have set it then.",
     password="password",  # noqa: S106  # The name of a field.
 )
-"""To confirm an address in another browser than the one that registered: what that one has set up does not stay."""
+"""To confirm an address in a browser that is not known to have registered it: what was set up there does not stay."""
+NOT_ASKED_HERE = replace(
+    ERRANDS[MailPage.SIGN_IN],
+    button="",
+    hint="You have such a mail already? It signs in only the browser or app that asked for it, for ten minutes: open its link "
+    "there, or type its code there.",
+)
+"""To sign in, in a browser that has not asked for a mail lately: neither link nor code would count here."""
 NO_PASSWORD = "Your address is confirmed. The account has no password that counts: choose one now."  # A text.
 
 
@@ -232,6 +241,8 @@ async def show(request: Request, name: str, settings: SettingsDep, browser: Know
         return _done(request, errand.title, "Sign in where you use this account.")
     if errand.page is MailPage.CHANGE and session_cookie.find(request) is None:
         return _done(request, errand.title, NOT_SIGNED_IN)
+    if errand.page is MailPage.SIGN_IN and find_flow(request) is None:
+        return _show(request, NOT_ASKED_HERE)
     return _show(request, ELSEWHERE if errand.page is MailPage.VERIFY and browser is None else errand)
 
 
@@ -279,8 +290,10 @@ async def reset(
 @router.post(MailPage.CHANGE, dependencies=[*_FORM, _CODE])
 async def change(request: Request, form: Annotated[ProofForm, Form()], user: SignedIn, work: WorkDep) -> HTMLResponse:
     """Give the account that this browser is signed in to its new address."""
-    await confirm_change(work, user=user, brought=form.brought)
-    return _done_with(request, MailPage.CHANGE)
+    response = _done_with(request, MailPage.CHANGE)
+    devices = await confirm_change(work, user=user, brought=form.brought)
+    (await get_handover(request, response)).keep_device(user, devices)
+    return response
 
 
 @router.post(MailPage.VETO, dependencies=[*_OWN, _LINK])
@@ -353,6 +366,6 @@ def _done_with(request: Request, name: MailPage) -> HTMLResponse:
 
 def _done(request: Request, title: str, text: str, *, way_on: str = "") -> HTMLResponse:
     """Return the page that says what has been done, with a way on: to the front end, if there is one."""
-    front_end = get_runtime(request).settings.FRONTEND_URL
-    way_on = way_on or (f"{front_end}/" if front_end else "")
+    settings = get_runtime(request).settings
+    way_on = way_on or (f"{settings.FRONTEND_URL}/" if settings.has_front_end else "")
     return page(request, "mailed_done.html", title=title, done=text, way_on=way_on)

@@ -28,11 +28,17 @@ def page(
 
 
 class PageRoute(APIRoute):
-    """A route for people: a refusal becomes a page that says what to do, not a JSON document.
+    """A route for people: a refusal becomes a page that says what to do, not a JSON document. HEAD is answered as GET.
 
     It only says how refusals are to be shown. They are raised on, so that the unit of work sees them and undoes what
     was written.
     """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.methods and "GET" in self.methods:
+            # Whoever looks at a link before following it asks so (RFC 9110, section 9.3.2); the server sends no body.
+            self.methods.add("HEAD")
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Wrap the framework's handler."""

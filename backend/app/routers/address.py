@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, status
 
 from app.auth.actor import CurrentUser
-from app.auth.dependencies import Public, SignedIn, WorkDep, fresh
+from app.auth.dependencies import HandoverDep, Public, SignedIn, WorkDep, fresh
 from app.auth.limited import Limited
 from app.config import API_PREFIX
 from app.exceptions import LastAdministrator, MailedProofInvalid
@@ -17,9 +17,7 @@ from app.services.mailed.reset import FromMail
 router = APIRouter(prefix=f"{API_PREFIX}/auth", tags=["auth"])
 
 
-@router.post(
-    "/me/email", status_code=status.HTTP_202_ACCEPTED, dependencies=[Limited("change-address", account="email")]
-)
+@router.post("/me/email", status_code=status.HTTP_202_ACCEPTED, dependencies=[Limited("change-address")])
 async def request_change(
     body: MailedRequest, user: Annotated[CurrentUser, Depends(fresh(minutes=10))], work: WorkDep
 ) -> MailedResponse:
@@ -34,10 +32,10 @@ async def request_change(
     dependencies=[Limited("mailed-code", account="email")],
     responses=problem_responses(MailedProofInvalid),
 )
-async def confirm_change(body: FromMailRequest, user: SignedIn, work: WorkDep) -> None:
+async def confirm_change(body: FromMailRequest, user: SignedIn, work: WorkDep, handover: HandoverDep) -> None:
     """Give your account the address that the mail went to. The session must still live in which you asked for it."""
     brought = FromMail(token=body.token, email=body.email or "", code=body.code or "")
-    await address.confirm_change(work, user=user, brought=brought)
+    handover.keep_device(user, await address.confirm_change(work, user=user, brought=brought))
 
 
 @router.post(

@@ -182,9 +182,11 @@ async def change_password(
     user: Annotated[CurrentUser, Depends(fresh_or_password(minutes=10))],
     work: WorkDep,
     hashing: HashingDep,
+    handover: HandoverDep,
 ) -> None:
     """Change your password, or set your first one. Every other session of yours ends."""
-    await accounts.change_password(work, hashing, user=user, current=body.current_password, new=body.new_password)
+    change = accounts.change_password(work, hashing, user=user, current=body.current_password, new=body.new_password)
+    handover.keep_device(user, await change)
 
 
 @router.post(

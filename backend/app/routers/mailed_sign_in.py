@@ -4,13 +4,12 @@ from fastapi import APIRouter, status
 
 from app.auth.dependencies import HandoverDep, Public, SignInContextDep, WorkDep
 from app.auth.limited import Limited
-from app.auth.mailed_flow import KeptFlowDep, NewFlowDep
+from app.auth.mailed_flow import FlowDep, KeptFlowDep
 from app.config import API_PREFIX
 from app.exceptions import CrossSiteRequest, InvalidCredentials, InvalidRequest, MailedProofInvalid
 from app.problems import problem_responses
 from app.schemas.auth import CookieSessionResponse, TokenResponse
-from app.schemas.mailed_sign_in import MailedCodeResponse, MailedSignInRequest
-from app.schemas.recovery import MailedRequest
+from app.schemas.mailed_sign_in import MailedCodeRequest, MailedCodeResponse, MailedSignInRequest
 from app.services.mailed.reset import FromMail
 from app.services.mailed.sign_in import VALID_FOR, request_code, sign_in_with_mail
 
@@ -23,12 +22,14 @@ router = APIRouter(prefix=f"{API_PREFIX}/auth/code", tags=["auth"])
     dependencies=[Public, Limited("send-code", account="email")],
     responses=problem_responses(CrossSiteRequest),
 )
-async def request(body: MailedRequest, work: WorkDep, flow: NewFlowDep) -> MailedCodeResponse:
+async def request(body: MailedCodeRequest, work: WorkDep, new: FlowDep) -> MailedCodeResponse:
     """Have a code mailed, if there is an account with this address; the answer does not tell.
 
     The code counts for ten minutes, once, and only for whoever asked: with the `flow` of the answer, or, with
-    `?transport=cookie`, in this browser, where the link of the mail does as well.
+    `?transport=cookie`, in this browser, where the link of the mail does as well. Whoever asks again goes on with the flow
+    that they have, so that the code of the mail before goes on counting.
     """
+    flow = new.or_former(body.flow)
     await request_code(work, email=body.email, flow=flow.secret, with_link=flow.in_cookie)
     return MailedCodeResponse(expires_in=int(VALID_FOR.total_seconds()), flow=flow.shown)
 

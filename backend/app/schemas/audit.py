@@ -19,8 +19,10 @@ class AuditEventResponse(ResponseModel):
     kind: AuditKind
     outcome: Outcome
     cause: str | None = Field(description="Why: the code of a refusal, or the cause of an end.", examples=["logout"])
-    actor_id: UUID | None = Field(description="The account that did it; null: nobody who was signed in.")
-    subject: str | None = Field(description="Who it was without a known account: a masked address.")
+    actor_id: UUID | None = Field(
+        description="The account that it was done as: signed in, or shown by what was mailed to it."
+    )
+    subject: str | None = Field(description="The address that it is about, where one was typed: masked.")
     target_id: UUID | None = Field(description="The account that it was done to, or aimed at.")
     session_id: UUID | None
     client_address: str | None = Field(description="Where it came from; null where that is not for you to know.")

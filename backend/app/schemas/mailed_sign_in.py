@@ -2,7 +2,22 @@
 
 from pydantic import Field
 
-from app.schemas.recovery import FromMailRequest, MailedResponse
+from app.schemas.recovery import FromMailRequest, MailedRequest, MailedResponse
+
+FLOW_PATTERN = r"^[A-Za-z0-9_-]{43}$"
+"""What a flow looks like: 32 random bytes."""
+
+
+class MailedCodeRequest(MailedRequest):
+    """To which address a code is to go."""
+
+    flow: str | None = Field(
+        None,
+        max_length=43,
+        pattern=FLOW_PATTERN,
+        description="The `flow` that you got when you asked before: send it along when you ask again. There may be no further "
+        "mail then, and the code of the last one counts with that flow alone. With `?transport=cookie` the browser keeps it.",
+    )
 
 
 class MailedCodeResponse(MailedResponse):

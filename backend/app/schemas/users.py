@@ -15,6 +15,7 @@ class UserResponse(ResponseModel):
     email: str
     email_verified: bool = Field(description="Whether somebody has proved that the address is theirs.")
     full_name: str | None
+    locale: str | None = Field(description="The language of mail to it; null: the one of the installation.")
     is_active: bool
     role: str = Field(validation_alias=AliasChoices("role", "role_name"), examples=["user"])
     created_at: datetime

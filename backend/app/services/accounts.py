@@ -17,7 +17,7 @@ from app.auth.passwords.policy import EXPLANATIONS, PasswordProblem, password_pr
 from app.auth.passwords.pool import HashingPool
 from app.config import Settings
 from app.database import Work
-from app.exceptions import EmailTaken, FieldCode, FieldInvalid, WrongPassword
+from app.exceptions import EmailTaken, FieldCode, FieldInvalid, NewPasswordRefused, WrongPassword
 from app.mail.locales import known_locales
 from app.mail.messages import NoticeEvent
 from app.models import AuditKind, EndCause, Purpose, SessionEventKind, User
@@ -26,7 +26,7 @@ from app.services import audit
 from app.services.administrators import keep_an_administrator
 from app.services.callers import lock_current_user
 from app.services.mailed.notices import notify
-from app.services.mailed.proofs import forget_proofs
+from app.services.mailed.proofs import forget_proofs, leave_to_reader
 from app.services.sessions.end import end_sessions_of
 from app.services.sessions.events import record_habit
 
@@ -131,10 +131,11 @@ async def update_profile(work: Work, *, user: CurrentUser, **changed: Unpack[Pro
     return updated
 
 
-async def change_password(
-    work: Work, hashing: HashingPool, *, user: CurrentUser, current: str | None, new: str
-) -> None:
+async def change_password(work: Work, hashing: HashingPool, *, user: CurrentUser, current: str | None, new: str) -> int:
     """Replace the caller's password, or set the first one, and end every other session of theirs.
+
+    Devices that were known are strangers: whoever has learnt the former password has nothing of them. Returns by which
+    number devices are known from now on (`Handover.keep_device`).
 
     `current` is None only for an account without a password, whose caller has given another fresh proof. Raises
     `WrongPassword` when the current one is wrong or was changed meanwhile, `SessionEnded` when the session was ended
@@ -147,16 +148,20 @@ async def change_password(
     statement = (
         update(User)
         .where(User.id == user.id, User.password_hash == stored)
-        .values(password_hash=replacement, updated_at=work.now)
-        .returning(User.id)
+        .values({"password_hash": replacement, "updated_at": work.now, **strange_devices()})
+        .returning(User.device_generation)
     )
-    if (await work.db.execute(statement)).first() is None:
+    devices = (await work.db.execute(statement)).scalar_one_or_none()
+    if devices is None:
         raise WrongPassword
     await end_sessions_of(work, user_id=user.id, cause=EndCause.PASSWORD_CHANGED, but=user.session_id)
-    # What was mailed under the old password lets nobody around the new one.
-    await forget_proofs(work, user_id=user.id, purposes=[Purpose.RESET_PASSWORD, Purpose.SIGN_IN])
+    # What was mailed under the old password lets nobody around the new one. But whoever has registered somebody else's
+    # address takes no link away that its owner has in the mailbox.
+    if user.email_verified or user.role != ORDINARY:
+        await forget_proofs(work, user_id=user.id, purposes=[Purpose.RESET_PASSWORD, Purpose.SIGN_IN])
     await audit.record(work, AuditKind.USER_PASSWORD_CHANGED, **_by(user), detail={"first": stored is None})
     await notify(work, user_id=user.id, event=NoticeEvent.PASSWORD_CHANGED)
+    return devices
 
 
 async def delete_account(work: Work, hashing: HashingPool, *, user: CurrentUser, password: str | None) -> None:
@@ -168,6 +173,8 @@ async def delete_account(work: Work, hashing: HashingPool, *, user: CurrentUser,
     with audit.refusals(work, AuditKind.USER_DELETION_REFUSED, **_by(user)):
         await keep_an_administrator(work, without=user.id)
     await lock_current_user(work, user=user)
+    if not user.email_verified and user.role == ORDINARY:
+        await leave_to_reader(work, user_id=user.id)
     statement = delete(User).where(User.id == user.id, User.password_hash == stored).returning(User.id)
     if (await work.db.execute(statement)).first() is None:
         raise WrongPassword
@@ -222,18 +229,23 @@ def _checked_locale(settings: Settings, locale: str | None) -> str | None:
 
 
 def check_new_password(settings: Settings, password: str, *, pointer: str, own_words: tuple[str, ...]) -> None:
-    """Raise `FieldInvalid` with the reason as its code when a new password is not accepted."""
+    """Raise `NewPasswordRefused` with the reason as its code when a new password is not accepted."""
     problem = password_problem(
         password, minimum_length=settings.PASSWORD_MIN_LENGTH, own_words=(*own_words, settings.APP_NAME)
     )
     if problem:
         least = f": at least {settings.PASSWORD_MIN_LENGTH} characters" if problem == PasswordProblem.TOO_SHORT else ""
-        raise FieldInvalid(pointer, problem.value, f"this password {EXPLANATIONS[problem]}{least}")
+        raise NewPasswordRefused(pointer, problem.value, f"this password {EXPLANATIONS[problem]}{least}")
 
 
 def search_text(email_normal: str, full_name: str | None) -> str:
     """Return what the administrators' search looks in: address and name, in lower case."""
     return f"{email_normal} {full_name or ''}".lower().strip()[:500]
+
+
+def strange_devices() -> dict[str, Any]:
+    """Return the values that make strangers of all devices on which an account has signed in before."""
+    return {"device_generation": User.device_generation + 1}
 
 
 def _by(user: CurrentUser) -> audit.About:

@@ -40,12 +40,12 @@ class About(TypedDict, total=False):
     """Whom an event is about. Everything may be left out."""
 
     actor_id: UUID | None
-    """The account that did it."""
+    """The account that it was done as: signed in, or shown by what was mailed to it."""
     target_id: UUID | None
     """The account that it was done to, or aimed at."""
     session_id: UUID | None
     subject: str | None
-    """What somebody called themselves of whom no account is known: masked by the caller."""
+    """The address that somebody typed, whether or not it has an account: masked by the caller."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ async def record(
 ) -> None:
     """Record an event, with the client of this unit of work.
 
-    `cause` says why, as a stable word of ours; `detail` holds a few short texts and numbers. A success is one statement
+    `cause` says why, as a stable word of ours; `detail` holds a few short values. A success is one statement
     at once, so that a savepoint undoes it together with what it tells of; anything else is as `refuse` says.
     """
     if outcome is not Outcome.SUCCESS:

@@ -1,6 +1,6 @@
 """How the server's own jobs are doing, as every process that runs them has written down, and what is wrong with that."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -58,15 +58,22 @@ async def read_job_runs(read: Reader) -> Sequence[JobRun]:
     return await read.entities(select(JobRun).order_by(JobRun.name))
 
 
-def job_findings(runs: Sequence[JobRun], every: Mapping[str, timedelta], now: datetime) -> Iterator[Finding]:
-    """Say of each job that should run, and how often, when it last did; a fault where that is too long ago."""
+def job_findings(
+    runs: Sequence[JobRun], every: Mapping[str, timedelta], now: datetime, *, apart: Collection[str] = ()
+) -> Iterator[Finding]:
+    """Say of each job that should run, and how often, when it last did; a fault where that is too long ago.
+
+    `apart` are those that no server runs: a fault already where one has never run and others have.
+    """
     known = {run.name: run for run in runs}
     if not known:
         yield Finding("advice", "jobs: none has ever run. Start the server, or `ostiary work` with JOBS=apart")
         return
     for name, interval in every.items():
         run = known.get(name)
-        if run is None:
+        if run is None and name in apart:
+            yield Finding("fault", f"job {name}: has never run. With JOBS=apart `ostiary work` runs it")
+        elif run is None:
             yield Finding("advice", f"job {name}: has not run yet. It does within a minute of a start")
         elif run.succeeded_at is None or now - run.succeeded_at > _LATE * interval + _PATIENCE:
             yield Finding(

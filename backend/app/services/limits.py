@@ -29,19 +29,22 @@ async def find_trier(read: Reader, *, client: Client, typed: str | None, now: da
     trier, device = Trier(address=client.address, account=account), client.device
     if device is None:
         return trier
-    columns = select(User.email_normal, User.email_verified_at)
+    columns = select(User.email_normal, User.device_generation)
     owner = await read.first(columns.where(User.id == device.user_id))
-    if owner is None or owner.email_normal != account or not device.counts(proved_at=owner.email_verified_at, now=now):
+    if owner is None or owner.email_normal != account or not device.counts(generation=owner.device_generation, now=now):
         return trier
     return replace(trier, device=device.device_id)
 
 
 def asker_of(work: Work, user: User | None) -> Asker:
-    """Return for whom a mail to an account counts: for its own devices, or for everybody else."""
+    """Return for whom a mail to an account counts: for its own devices, or for everybody else.
+
+    Of an account that nobody has proved no device is its owner's: it may be a squatter's, who would get mails of their own.
+    """
     device = work.client.device
-    if user is None or device is None or device.user_id != user.id:
+    if user is None or device is None or device.user_id != user.id or user.may_hold_anothers:
         return Asker.ANYBODY
-    return Asker.KNOWN_DEVICE if device.counts(proved_at=user.email_verified_at, now=work.now) else Asker.ANYBODY
+    return Asker.KNOWN_DEVICE if device.counts(generation=user.device_generation, now=work.now) else Asker.ANYBODY
 
 
 def note_refusal(work: Work, *, limit: Limit, typed: str | None, caller: CurrentUser | None) -> None:

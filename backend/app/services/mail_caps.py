@@ -1,26 +1,29 @@
 """How many mails one address gets: each kind is counted for itself, so that whoever causes one kind holds back no other.
 
-A cap lasts no longer than what its mails hold. Whoever finds it reached issues nothing new, so that the mail before goes
-on counting: of mails that somebody keeps causing, the owner of the address always has one that works.
+A cap lasts no longer than what its mails hold. Whoever finds it reached issues nothing new, so that the mail before goes on
+counting. When it does not, because it has been used or a password was changed since, further mails are written, up to twice
+the cap: enough for its owner, and too few to bury a mailbox.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
 from hashlib import sha256
+from uuid import UUID
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import ColumnElement, Exists, Select, exists, false, func, select
 
 from app.config import Settings
 from app.database import Base, Work
-from app.mail.messages import AlreadyRegistered, Expiring, Message, NoticeEvent, Recipient, SecurityNotice
+from app.mail.messages import AlreadyRegistered, Expiring, Invitation, Message, NoticeEvent, Recipient, SecurityNotice
 from app.mail.sealing import recipient_digest
-from app.models import OutgoingMail
+from app.models import MailedProof, OutgoingMail, Purpose
 
 _HOUR = timedelta(hours=1)
 _NOTICES = 10
 """Of one event, an hour. The first of them can undo all that came after it."""
-_NEW_DEVICES = 3
+_NEW_DEVICES = 4
+"""An hour. A sign-in costs no try, so a thief could fill a mailbox; the last of them says that there may be more."""
 _MAILS = Base.metadata.tables[OutgoingMail.__tablename__]
 
 
@@ -34,49 +37,72 @@ class Asker(StrEnum):
     """Whoever has said "this wasn't me" with a mail of ours."""
 
 
+Apart = Asker | NoticeEvent | UUID
+"""For what a mail is counted: who causes it, which event it tells of, or, as an id, who has invited somebody."""
+
+
 @dataclass(frozen=True, slots=True)
 class Cap:
-    """So many mails of a kind to an address within a period."""
+    """So many mails of a kind, or of two that must look alike, to an address within a period."""
 
     digest: bytes
-    kind: str
+    kinds: tuple[str, ...]
     most: int
     period: timedelta
 
 
-def cap_of(settings: Settings, message: Message, asker: Asker = Asker.ANYBODY) -> Cap:
+def cap_of(settings: Settings, message: Message, asker: Asker | UUID = Asker.ANYBODY) -> Cap:
     """Return what a mail counts for. Raises `EmailInvalid` for an address to which no mail can be sent."""
     valid_for = message.valid_for if isinstance(message, Expiring) else _HOUR
     apart = message.event if isinstance(message, SecurityNotice) else asker
     return cap_for(settings, type(message), to=message.to, valid_for=valid_for, apart=apart)
 
 
-def cap_for(
-    settings: Settings, mail: type[Message], *, to: Recipient, valid_for: timedelta, apart: Asker | NoticeEvent
-) -> Cap:
+def cap_for(settings: Settings, mail: type[Message], *, to: Recipient, valid_for: timedelta, apart: Apart) -> Cap:
     """Return the same for a mail that is not written yet. A security notice is counted by its event."""
-    digest = recipient_digest(settings, to.address, apart)
+    digest = recipient_digest(settings, to.address, str(apart))
     period = min(valid_for, _HOUR)
     if mail.is_notice:
-        return Cap(digest, mail.kind, _NEW_DEVICES if apart is NoticeEvent.NEW_DEVICE else _NOTICES, period)
+        return Cap(digest, (mail.kind,), _NEW_DEVICES if apart is NoticeEvent.NEW_DEVICE else _NOTICES, period)
+    if isinstance(apart, UUID):
+        # Counted together: else whoever invites would learn from the cap which of the two went out.
+        return Cap(digest, (Invitation.kind, AlreadyRegistered.kind), settings.MAIL_PER_ADDRESS_PER_HOUR, _HOUR)
     share = _HOUR * 5 if mail is AlreadyRegistered else _HOUR
-    return Cap(digest, mail.kind, -(-settings.MAIL_PER_ADDRESS_PER_HOUR * period // share), period)
+    return Cap(digest, (mail.kind,), -(-settings.MAIL_PER_ADDRESS_PER_HOUR * period // share), period)
 
 
-async def has_room(work: Work, cap: Cap) -> bool:
-    """Whether one more may be written. Whoever else asks about the same waits for our commit, and then counts ours too."""
+def doubled(cap: Cap) -> Cap:
+    """Return what no mail goes beyond, not even the one that its reader has no other way without."""
+    return replace(cap, most=2 * cap.most)
+
+
+async def room(work: Work, cap: Cap, *, link: Exists | None = None) -> int:
+    """Return how many more may be written. Whoever else asks about the same waits for our commit, and then counts ours too.
+
+    `link` finds what a mail before is still good for. Is there nothing, one more may be written, up to twice the cap.
+    """
     await lock(work, cap)
-    return bool((await work.db.execute(number_of(work, cap))).scalar_one() < cap.most)
+    statement = select(number_of(work, cap).scalar_subquery(), link if link is not None else ~false())
+    number, has_link = (await work.db.execute(statement)).one()
+    if number < cap.most or has_link:
+        return max(cap.most - int(number), 0)
+    return int(number < doubled(cap).most)
+
+
+def living_link(work: Work, purpose: Purpose, email_normal: str, *which: ColumnElement[bool]) -> Exists:
+    """Find a link of a purpose that was mailed to an address and counts still."""
+    mine = (MailedProof.purpose == purpose, MailedProof.email_normal == email_normal)
+    return exists().where(*mine, MailedProof.expires_at > work.now, *which)
 
 
 async def lock(work: Work, cap: Cap) -> None:
     """Make counting and adding one step on PostgreSQL. SQLite has one writer anyway."""
     if work.db.get_bind().dialect.name == "postgresql":
-        number = int.from_bytes(sha256(cap.digest + cap.kind.encode()).digest()[:8], signed=True)
+        number = int.from_bytes(sha256(cap.digest + "".join(cap.kinds).encode()).digest()[:8], signed=True)
         await work.db.execute(select(func.pg_advisory_xact_lock(number)))
 
 
 def number_of(work: Work, cap: Cap) -> Select[int]:
     """Return the statement that counts what came lately."""
-    mine = (_MAILS.c.recipient_digest == cap.digest, _MAILS.c.kind == cap.kind)
+    mine = (_MAILS.c.recipient_digest == cap.digest, _MAILS.c.kind.in_(cap.kinds))
     return select(func.count()).select_from(_MAILS).where(*mine, _MAILS.c.created_at > work.now - cap.period)

@@ -13,19 +13,19 @@ from random import uniform
 from uuid import UUID
 
 import structlog
-from sqlalchemy import ColumnExpressionArgument, delete, exists, insert, literal, or_, select, update
+from sqlalchemy import ColumnExpressionArgument, Exists, delete, exists, insert, literal, or_, select, update
 
 from app.auth.emails import EmailInvalid, mask_email
 from app.auth.identifiers import new_id
 from app.database import Base, Reader, Work
 from app.mail.composing import message_domain
-from app.mail.messages import Expiring, Message, NoticeEvent, Recipient
+from app.mail.messages import Expiring, Message, NoticeEvent, Recipient, SecurityNotice
 from app.mail.rendering import Rendered, render
 from app.mail.sealing import open_mail, seal_mail
 from app.mail.transport import Failure, WayOut, way_out
 from app.models import AuditKind, OutgoingMail
 from app.services import audit, mail_caps
-from app.services.mail_caps import Asker, Cap, cap_for, cap_of
+from app.services.mail_caps import Apart, Asker, Cap, cap_for, cap_of, doubled
 
 log = structlog.get_logger()
 
@@ -63,37 +63,55 @@ class ClaimedMail:
     attempts: int
 
 
-async def post(work: Work, *messages: Message, asker: Asker = Asker.ANYBODY) -> None:
+async def post(work: Work, *messages: Message, asker: Asker | UUID = Asker.ANYBODY, has_room: bool = False) -> None:
     """Write mails into this transaction; the job of this process is woken by its commit.
 
     They are rendered now, so that a template that cannot be used fails the request and not a job. Over the cap of its
-    kind, and to an address that no mail can be sent to, nothing is written but an audit event. Raises what `render` does.
+    kind, and to an address that no mail can be sent to, nothing is written but an audit event. `has_room`: the function of
+    that name has just said so. Raises what `render` does.
     """
     settings = work.settings
     rendered = [(render(settings, message), message) for message in messages]
     addressed = []
     for content, message in rendered:
         try:
-            addressed.append((cap_of(settings, message, asker), content, message))
+            cap = cap_of(settings, message, asker)
+            addressed.append((doubled(cap) if has_room else cap, content, message))
         except EmailInvalid:
             _hold_back(work, message, cause="unmailable")
     # In one order, so that two transactions with the same two recipients do not wait for each other.
-    for cap, content, message in sorted(addressed, key=lambda item: (item[0].digest, item[0].kind)):
+    for cap, content, message in sorted(addressed, key=lambda item: (item[0].digest, item[0].kinds)):
         await _add(work, cap, content, message)
 
 
-async def has_room(
-    work: Work, mail: type[Message], *, to: Recipient, valid_for: timedelta, apart: Asker | NoticeEvent
+async def has_room(  # noqa: PLR0913  # Each is said by name.
+    work: Work,
+    mail: type[Message],
+    *,
+    to: Recipient,
+    valid_for: timedelta,
+    apart: Apart,
+    link: Exists | None = None,
 ) -> bool:
     """Whether such a mail would be written. Ask before its link and code are made: if not, the ones before go on counting.
 
-    It stays so until the end of the transaction. Say it of every address that somebody types, known or not: it is work.
+    With `link`, which finds what they are good for, there is room for one more when they count no more. It stays so until
+    the end of the transaction. Say it of every address that somebody types, known or not: it is work.
     """
     try:
         cap = cap_for(work.settings, mail, to=to, valid_for=valid_for, apart=apart)
     except EmailInvalid:
         return True
-    return await mail_caps.has_room(work, cap)
+    return await mail_caps.room(work, cap, link=link) > 0
+
+
+async def notices_left(work: Work, *, to: Recipient, event: NoticeEvent, valid_for: timedelta) -> int:
+    """Return how many notices of an event would be written now. An address to which nothing is sent anyway has one left."""
+    try:
+        cap = cap_for(work.settings, SecurityNotice, to=to, valid_for=valid_for, apart=event)
+    except EmailInvalid:
+        return 1
+    return await mail_caps.room(work, cap)
 
 
 async def pretend(work: Work, message: Message) -> None:

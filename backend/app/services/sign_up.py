@@ -8,12 +8,13 @@ from app.config import Settings
 from app.database import Work
 from app.exceptions import FieldCode, FieldInvalid, SignUpClosed
 from app.mail.links import MailPage, page_link
-from app.mail.messages import AlreadyRegistered, Recipient
+from app.mail.messages import AlreadyRegistered, Recipient, VerifyAddress
 from app.models import AuditKind, Purpose, User
 from app.services import audit, outbox
 from app.services.accounts import NewAccount, add_account, checked_email, register
+from app.services.mail_caps import Asker
 from app.services.mailed.proofs import pretend_proof
-from app.services.mailed.verification import mail_verification
+from app.services.mailed.verification import VALID_FOR, mail_verification
 from app.sign_up_settings import OFF, REQUIRED
 
 
@@ -63,6 +64,8 @@ async def _sign_up_quietly(work: Work, hashing: HashingPool, *, account: NewAcco
     if added is not None:
         await mail_verification(work, user=user, browser=browser)
         return
+    to = Recipient.of(user)
+    await outbox.has_room(work, VerifyAddress, to=to, valid_for=VALID_FOR, apart=Asker.ANYBODY)
     await pretend_proof(work, purpose=Purpose.VERIFY_ADDRESS)
     await outbox.post(work, already_registered(work.settings, user))
 

@@ -73,7 +73,7 @@ SHARED = {
     # The root and the root of those that keep what was written.
     "INTERNAL_ERROR": {"AppException", "Refusal"},
     # A field that only the service can judge looks like one that the schema refuses.
-    "VALIDATION_FAILED": {"ValidationFailed", "FieldInvalid"},
+    "VALIDATION_FAILED": {"ValidationFailed", "FieldInvalid", "NewPasswordRefused"},
 }
 """Codes that several classes carry on purpose."""
 
@@ -92,8 +92,8 @@ def descendants(error: type[AppException]) -> Iterator[type[AppException]]:
 
 
 def example(error: type[AppException]) -> AppException:
-    if error is FieldInvalid:
-        return FieldInvalid("/email", "EMAIL_INVALID", "this is not an e-mail address")
+    if issubclass(error, FieldInvalid):
+        return error("/email", "EMAIL_INVALID", "this is not an e-mail address")
     return error()
 
 

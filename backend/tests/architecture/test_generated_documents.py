@@ -60,6 +60,7 @@ def test_every_setting_stands_in_a_group_with_its_default() -> None:
     }
     assert "none: required" in rows["SECRET_KEY"]
     assert "| `8000` | integer, 1 to 65535 |" in rows["PORT"]
+    assert "| not set | `required`, `optional`, `off` |" in rows["EMAIL_VERIFICATION"]
     assert lines.index("## The server") < lines.index(rows["ENVIRONMENT"]) < lines.index("## The database")
 
 

@@ -72,14 +72,14 @@ _INVENTORY = [
     ("POST", "/mail/verify", "public"),
     ("POST", "/mail/verify/mail", "public"),
     ("POST", "/mail/veto", "public"),
-    ("GET", "/mail/{name}", "public"),
-    ("GET", "/setup", "public"),
+    ("GET,HEAD", "/mail/{name}", "public"),
+    ("GET,HEAD", "/setup", "public"),
     ("POST", "/setup", "public"),
 ]
 INVENTORY = set(_INVENTORY)
 DOCUMENT_ROUTES = {
-    ("GET", "/docs", "public"),
-    ("GET", "/openapi.json", "public"),
+    ("GET,HEAD", "/docs", "public"),
+    ("GET,HEAD", "/openapi.json", "public"),
 }
 MAIL = {"SMTP_HOST": "smtp.example.com", "MAIL_FROM": "accounts@example.com"}
 PRODUCTION = {"ENVIRONMENT": "production", "PUBLIC_URL": "https://accounts.example.com", **MAIL}
@@ -127,9 +127,9 @@ def test_who_has_no_mail_server_gets_a_mailbox() -> None:
     """V13.4.2, V15.2.3: in development, and only where nobody else can reach the server."""
     added = set(routes_of(application(**GOOGLE))) - INVENTORY - DOCUMENT_ROUTES
     assert added == {
-        ("GET", "/dev/mailbox", "public"),
-        ("GET", "/dev/mailbox/{mail_id}", "public"),
-        ("GET", "/dev/mailbox/{mail_id}/html", "public"),
+        ("GET,HEAD", "/dev/mailbox", "public"),
+        ("GET,HEAD", "/dev/mailbox/{mail_id}", "public"),
+        ("GET,HEAD", "/dev/mailbox/{mail_id}/html", "public"),
     }
     for elsewhere in (PRODUCTION, NOT_THIS_MACHINE, MAIL):
         assert not any(path.startswith("/dev/mailbox") for _, path, _ in routes_of(application(**elsewhere)))

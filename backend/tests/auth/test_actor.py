@@ -11,6 +11,7 @@ ADA = CurrentUser(
     id=new_id(),
     email="ada@example.com",
     full_name=None,
+    locale=None,
     is_active=True,
     email_verified=True,
     role="support",

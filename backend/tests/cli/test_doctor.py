@@ -82,6 +82,20 @@ async def test_a_provider_that_does_not_answer_is_advice_and_names_the_address(d
     assert result.exit_code == 0
 
 
+async def test_what_would_stop_the_start_in_the_mails_is_a_fault(database_url: str, tmp_path: Path) -> None:
+    """V13.4.2: a template of one's own that cannot be used, and a language that there are no templates in."""
+    template = tmp_path / "templates" / "en" / "test_mail.txt"
+    template.parent.mkdir(parents=True)
+    template.write_text("{{ nobody }}", encoding="utf-8")
+    async with misbehaving() as server:
+        server.replies[DISCOVERY] = fault.says(discovery(server.url))
+        own = {"MAIL_TEMPLATES": str(tmp_path / "templates"), "DEFAULT_LOCALE": "fr"}
+        result = await doctor(database_url, server.url, **own)
+    assert result.exit_code == 1
+    assert "FAULT  MAIL_TEMPLATES: en/test_mail cannot be used: UndefinedError" in result.stdout
+    assert "FAULT  DEFAULT_LOCALE: there are no templates in it" in result.stdout
+
+
 @pytest.mark.parametrize(
     ("changes", "advised"),
     [

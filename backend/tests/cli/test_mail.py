@@ -39,6 +39,20 @@ def test_a_mail_is_previewed_in_each_language() -> None:
     assert "<!doctype html>" in english
 
 
+def test_a_language_that_there_is_none_in_is_told_those_that_there_are(tmp_path: Path) -> None:
+    assert preview("reset_password", "--locale", "de-AT") == preview("reset_password", "--locale", "de")
+    done = called("preview", "reset_password", "--locale", "xx")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "de, en" in done.stderr
+    folder = tmp_path / "templates" / "fr"
+    folder.mkdir(parents=True)
+    for part in ("subject", "txt", "html"):
+        (folder / f"test_mail.{part}").write_text("Un essai", encoding="utf-8")
+    done = called("preview", "reset_password", "--locale", "fr", MAIL_TEMPLATES=str(tmp_path / "templates"))
+    assert (done.exit_code, done.stdout) == (0, preview("reset_password"))
+    assert "not translated: it comes in en" in done.stderr
+
+
 def test_one_part_is_printed_as_it_is() -> None:
     html = preview("security_notice", "--part", "html")
     assert html.startswith("<!doctype html>")

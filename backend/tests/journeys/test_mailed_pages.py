@@ -208,6 +208,11 @@ async def test_the_link_signs_in_in_the_same_browser_and_in_no_other(ada: Ada, b
     hers, his = await browsers.open(), await browsers.open()
     await ask(hers, ada, "/mail/sign-in")
     mail = ada.newest("sign_in_code")
+    await his.goto(mail.link)
+    await expect(his.get_by_text("open its link there, or type its code there")).to_be_visible()
+    await expect(his.get_by_role("button")).to_have_text(["Send me a mail"])
+    # Whoever has asked for a mail of their own there can try.
+    await ask(his, ada, "/mail/sign-in")
     await open_link(his, mail)
     await press(his, "Sign in")
     await is_refused(his, browsers)

@@ -62,17 +62,19 @@ async def test_a_device_is_known_for_its_own_account_alone(app: FastAPI, account
 async def test_what_is_no_genuine_device_cookie_is_a_stranger_and_no_fault(
     app: FastAPI, accounts: Accounts, runtime: Runtime
 ) -> None:
-    """3.7-05, CK-01: forged, too old, made for another use, of somebody who is gone, or there twice."""
+    """3.7-05, CK-01: forged, too old, a stranger by now, made for another use, of somebody who is gone, or there twice."""
     ada = await accounts.register()
     home = await at_home(app, ada)
     await Guesser(app).use_up(ada)
-    old = DeviceToken(UUID(ada.id), new_id(), datetime.now(UTC) - DEVICE_LIFETIME - timedelta(days=1))
-    gone = DeviceToken(new_id(), new_id(), datetime.now(UTC))
+    old = DeviceToken(UUID(ada.id), new_id(), 0, datetime.now(UTC) - DEVICE_LIFETIME - timedelta(days=1))
+    gone = DeviceToken(new_id(), new_id(), 0, datetime.now(UTC))
+    stranger = DeviceToken(UUID(ada.id), new_id(), 1, datetime.now(UTC))
     cookies = [
         home.device[:-1] + ("A" if home.device[-1] != "A" else "B"),
         runtime.tokens.encode_device(old),
         runtime.tokens.encode_device(gone),
-        DeviceToken(UUID(ada.id), new_id(), NOW).encode(KEY),
+        runtime.tokens.encode_device(stranger),
+        DeviceToken(UUID(ada.id), new_id(), 0, NOW).encode(KEY),
         f"{home.device}; {DEVICE_COOKIE}={home.device}",
         "",
         "ost_dv_",
@@ -165,7 +167,7 @@ async def test_a_stranger_at_the_account_keeps_nobody_from_proving_who_they_are(
 
 def test_a_device_token_opens_only_with_its_key_and_for_its_use() -> None:
     """3.4-09: typed by prefix and by key."""
-    token = DeviceToken(new_id(), new_id(), NOW)
+    token = DeviceToken(new_id(), new_id(), 2**31 - 1, NOW)
     text = token.encode(KEY)
     assert decode_device_token(text, KEY) == token
     for key, decode in ((b"l" * 32, decode_device_token), (KEY, decode_cookie_token)):

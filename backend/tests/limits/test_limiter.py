@@ -45,6 +45,9 @@ async def passes(limiter: Limiter, limit: Limit, trier: Trier) -> bool:
         (Per.ACCOUNT, [Trier(None, "a@b.c", device=ONE), Trier(None, "a@b.c", device=ONE)], [True, False]),
         (Per.ACCOUNT, [Trier(None, "a@b.c", device=ONE), Trier(None, "a@b.c", device=OTHER)], [True, True]),
         (Per.ACCOUNT, [Trier(None), Trier(None)], [True, True]),
+        (Per.OWN_DEVICES, [Trier(None, "a@b.c"), Trier(None, "a@b.c"), Trier(None, device=ONE)], [True, True, True]),
+        (Per.OWN_DEVICES, [Trier(None, "a@b.c", device=ONE), Trier(None, "a@b.c", device=OTHER)], [True, False]),
+        (Per.OWN_DEVICES, [Trier(None, "a@b.c", device=ONE), Trier(None, "b@b.c", device=ONE)], [True, True]),
         (Per.CALLER, [Trier(None, caller=ONE), Trier("192.0.2.1", caller=ONE), Trier(None, caller=OTHER)], [True, False, True]),
     ],
 )  # fmt: skip

@@ -1,13 +1,18 @@
 """The figures of `limits/policy.py`, as whoever guesses and whoever mistypes feels them."""
 
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from uuid import UUID
 
 import pytest
 
+from app.exceptions import RateLimited
+from app.limits.limiter import Limiter, Trier
 from app.limits.memory import MemoryStorage
 from app.limits.policy import LADDER, LIMITS, Limit, Per, Rate
 from app.limits.storage import Demand
+from tests.conftest import SECRET
 
 NOW = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp() * 1000)
 EVERY_LIMIT = pytest.mark.parametrize("limit", LIMITS.values(), ids=LIMITS)
@@ -74,7 +79,27 @@ def test_of_the_rates_of_a_rule_none_is_in_vain(limit: Limit) -> None:
 def test_every_guess_at_an_account_shares_the_same_tries() -> None:
     """3.7-07: no way in is a way around the limit of another one."""
     pools = {(rule.pool, rule.rates) for limit in LIMITS.values() for rule in limit.rules if rule.per is Per.ACCOUNT}
-    sending = {f"mail: {what}" for what in ("code", "reset", "verification", "change")}
+    sending = {f"mail: {what}" for what in ("code", "reset", "verification")}
     assert {pool for pool, _ in pools} == {"guesses", *sending}
     assert ("guesses", LADDER) in pools
-    assert len(pools) == 5
+    assert len(pools) == 4
+
+
+async def test_gathered_devices_have_a_hundred_tries_and_then_few() -> None:
+    """PW-07: whoever has signed in on forty devices cannot multiply guesses, and a handful of devices never notices."""
+    limiter, tried = Limiter(MemoryStorage(), secret=SECRET), 0
+    midnight = datetime(2026, 1, 1, tzinfo=UTC)
+    for now in (midnight, midnight + timedelta(hours=1)):
+        for number in range(40 * LADDER[0].burst):
+            trier = Trier(f"203.0.113.{number}", "ada@example.com", device=UUID(int=number % 40))
+            with suppress(RateLimited):
+                await limiter.spend(LIMITS["sign-in"], trier, now=now)
+                tried += 1
+        assert tried == (100 if now == midnight else 112)
+    await limiter.spend(LIMITS["sign-in"], Trier("198.51.100.1", "ada@example.com"), now=midnight)
+
+
+@pytest.mark.parametrize("name", ["sign-in", "mailed-code"])
+def test_whatever_counts_devices_apart_counts_guesses_on_all_of_them_together(name: str) -> None:
+    """PW-07, 3.7-07."""
+    assert [rule.pool for rule in LIMITS[name].rules if rule.per is Per.OWN_DEVICES] == ["guesses"]

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import timedelta
 from html import unescape
 from pathlib import Path
@@ -13,7 +13,7 @@ from jinja2 import TemplateError
 from app.config import ConfigurationError, Settings
 from app.mail.links import Link
 from app.mail.locales import OWN_TEMPLATES
-from app.mail.messages import KINDS, Message, NoticeEvent, Recipient, SecurityNotice
+from app.mail.messages import KINDS, AddressChangeNotice, MaskedAddress, Message, NoticeEvent, Recipient, SecurityNotice
 from app.mail.rendering import Rendered, Span, render
 from app.mail.samples import check_templates, find_sample, sample_names, samples
 from app.main import create_app
@@ -50,6 +50,17 @@ def links_in(text: str) -> set[str]:
 def words_of(rendered: Rendered) -> Iterator[str]:
     yield rendered.text
     yield rendered.html
+
+
+@EVERY_LOCALE
+def test_a_masked_address_is_whole_and_no_part_of_it_is_a_host(locale: str) -> None:
+    """3.6-08: the domain is a stranger's choice as well; mail programs make a link of `evil.example`."""
+    message = sample("address_change_notice", locale)
+    assert isinstance(message, AddressChangeNotice)
+    mail = render(SETTINGS, replace(message, new_address=MaskedAddress.of("Grace@mail.evil.example")))
+    for words in words_of(mail):
+        assert "g***@m***.example" in words
+        assert "evil" not in words
 
 
 def test_every_kind_has_a_sample() -> None:
@@ -169,7 +180,7 @@ def test_every_kind_is_capped() -> None:
     assert caps.pop("already_registered") == 2
     assert set(caps.values()) == {10}
     apart = NoticeEvent.NEW_DEVICE
-    assert cap_for(settings, SecurityNotice, to=to, valid_for=hour, apart=apart).most == 3
+    assert cap_for(settings, SecurityNotice, to=to, valid_for=hour, apart=apart).most == 4
 
 
 # Templates of one's own.

@@ -4,6 +4,7 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
+from fastapi import FastAPI
 from sqlalchemy import update
 
 from app.models import AuditKind, MailedProof, Session
@@ -23,14 +24,16 @@ from tests.mailed.recovering import (
     ask_for,
     can_sign_in,
     confirm,
+    disown,
     forgotten,
     move,
     proved,
     reset,
 )
-from tests.rows import change_user, count, find_user, let_time_pass, write
+from tests.rows import change_user, count, find_user, let_time_pass, living_sessions, write
 from tests.statements import recorded_statements
 from tests.tokens import session_id_of
+from tests.visitors import visiting
 
 
 @pytest.mark.parametrize("by_code", [False, True], ids=["link", "code"])
@@ -54,7 +57,8 @@ async def test_a_new_address_counts_once_its_reader_has_confirmed_it(
     assert not await can_sign_in(ada.http, ADA, PASSWORD)
     assert await can_sign_in(ada.http, NEW, PASSWORD)
     assert [mail.kind for mail in await letters(runtime, ADA)] == [NOTE, NOTICE]
-    assert (await newest(runtime, ADA, NOTICE)).page == "/mail/undo"
+    notice = await newest(runtime, ADA, NOTICE)
+    assert (notice.page, "(c***@e***.org)" in notice.text) == ("/mail/undo", True)
     assert not (await newest(runtime, "Countess@example.org", NOTICE)).has_link
     event = await event_of(runtime, AuditKind.USER_ADDRESS_CHANGED)
     assert (event.target_id, event.session_id) == (UUID(ada.id), session_id_of(ada))
@@ -188,6 +192,21 @@ async def test_an_address_that_nobody_ever_proved_has_no_say(accounts: Accounts,
     assert await count(runtime, MailedProof) == 0
 
 
+async def test_an_account_that_an_administrator_vouched_for_has_a_say_without_a_proof(
+    app: FastAPI, accounts: Accounts, runtime: Runtime
+) -> None:
+    """3.3-18, SE-05: `create-admin` mails nothing, and its account can be taken back all the same."""
+    root = await accounts.administrator()
+    assert (await find_user(runtime, root)).email_verified_at is None
+    async with visiting(app, root) as strange:
+        await move(runtime, await strange.sign_in())
+    mails = await letters(runtime, root.email)
+    assert [mail.kind for mail in mails] == [NOTICE, NOTE, NOTICE]
+    assert (await disown(root.http, mails[0])).status_code == 204
+    assert (await find_user(runtime, root)).email_normal == root.email
+    assert await living_sessions(runtime, root) == set()
+
+
 async def test_a_disabled_account_keeps_its_address(accounts: Accounts, runtime: Runtime) -> None:
     """3.3-16."""
     ada = await proved(accounts, runtime)
@@ -210,3 +229,14 @@ async def test_nobody_has_mails_sent_to_one_stranger_after_the_other(accounts: A
     answers = [await ask_for(ada, f"stranger-{number}@example.org") for number in range(6)]
     assert [answer.status_code for answer in answers] == [202] * 5 + [429]
     assert len(await letters(runtime, kind=CONFIRM)) == 5
+
+
+@pytest.mark.settings(LIMITS_ENABLED=True)
+async def test_strangers_who_ask_for_an_address_keep_its_owner_from_none(accounts: Accounts, runtime: Runtime) -> None:
+    """3.7-08: who else asks for it is counted for themselves."""
+    ada = await proved(accounts, runtime)
+    for number in range(2):
+        stranger = await proved(accounts, runtime, f"stranger-{number}@example.org")
+        assert [(await ask_for(stranger)).status_code for _ in range(3)] == [202] * 3
+    assert (await ask_for(ada)).status_code == 202
+    assert (await confirm(ada, token=(await newest(runtime, NEW, CONFIRM)).token)).status_code == 204

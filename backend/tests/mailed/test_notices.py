@@ -147,8 +147,8 @@ async def test_many_new_devices_are_told_a_few_times_an_hour_and_hide_no_other_n
     for number in range(6):
         async with visiting(app, ada, user_agent=f"prog{number}/1.0") as abroad:
             await abroad.sign_in()
-    assert len(await letters(runtime, ADA, NOTICE)) == 3
-    assert await count(runtime, MailedProof) == 3
+    assert len(await letters(runtime, ADA, NOTICE)) == 4
+    assert await count(runtime, MailedProof) == 4
     body = {"current_password": PASSWORD, "new_password": NEW_PASSWORD}
     assert (await ada.post("/auth/me/password", json=body)).status_code == 204
     assert "password of your account was changed" in (await newest(runtime, ADA, NOTICE)).text

@@ -219,16 +219,16 @@ async def test_a_reset_is_no_way_around_a_gate(accounts: Accounts, runtime: Runt
 
 
 @pytest.mark.parametrize("was_proved", [False, True])
-async def test_a_reset_takes_away_the_name_that_somebody_else_may_have_chosen(
+async def test_a_reset_takes_away_name_and_language_that_somebody_else_may_have_chosen(
     accounts: Accounts, runtime: Runtime, was_proved: bool
 ) -> None:
     """3.3-05, 3.6-08: a squatter's text greets the owner in no mail of ours. Whoever had proved the address keeps theirs."""
     ada = await accounts.register(ADA, name="Your parcel 4711 is held")
-    if was_proved:
-        await change_user(runtime, ada, email_verified_at=datetime.now(UTC))
+    await change_user(runtime, ada, locale="de", email_verified_at=datetime.now(UTC) if was_proved else None)
     mail = await forgotten(runtime, ada)
     assert (await reset(ada.http, token=mail.token)).status_code == 204
     user = await find_user(runtime, ada)
     assert ("parcel" in mail.text) == was_proved
     assert (user.full_name is not None, "parcel" in user.search_text) == (was_proved, was_proved)
+    assert user.locale == ("de" if was_proved else None)
     assert ("parcel" in (await newest(runtime, ADA, NOTICE)).text) == was_proved

@@ -12,7 +12,7 @@ from app.models import AuditKind, Identity, MailedProof, Purpose
 from app.runtime import Runtime
 from tests.accounts import API, PASSWORD, Accounts, Person
 from tests.answers import problem_of
-from tests.audit import event_of
+from tests.audit import event_of, events_of
 from tests.mailed.inbox import Letter, letters, newest
 from tests.mailed.proving import issue, proofs_in
 from tests.mailed.recovering import (
@@ -72,7 +72,7 @@ async def test_a_stolen_address_is_given_back_with_the_account(
     assert "set-cookie" not in answer.headers
     assert problem_of(await thief.get("/auth/me"), 401, "SESSION_ENDED")["cause"] == "disowned"
     event = await event_of(runtime, AuditKind.USER_CHANGE_UNDONE)
-    assert event.target_id == UUID(ada.id)
+    assert (event.actor_id, event.target_id) == (UUID(ada.id), UUID(ada.id))
     assert event.detail is not None
     assert event.detail["address_restored"] is True
     await is_ada_s_again(runtime, client, ada)
@@ -189,6 +189,10 @@ async def test_whoever_took_the_free_address_without_proof_gives_way(
     problem_of(await squatter.get("/auth/me"), 401, "SESSION_ENDED")
     gone = await find_user(runtime, squatter)
     assert (gone.email, gone.is_active) == (f"{UUID(squatter.id).hex}@gave-way.invalid", False)
+    ended = [each for each in await events_of(runtime, AuditKind.SESSION_ENDED) if each.target_id == UUID(squatter.id)]
+    for each in (*ended, await event_of(runtime, AuditKind.USER_GAVE_WAY)):
+        assert (each.actor_id, each.target_id) == (UUID(ada.id), UUID(squatter.id))
+    assert len(ended) == 1
     await is_ada_s_again(runtime, client, ada)
 
 
@@ -209,28 +213,29 @@ async def test_an_address_whose_owner_has_begun_anew_stays_with_the_new_account(
     assert (await anew.get("/auth/me")).status_code == 200
 
 
-async def test_the_name_goes_with_an_undoing_of_what_nobody_had_proved(
+async def test_name_and_language_go_with_an_undoing_of_what_nobody_had_proved(
     accounts: Accounts, runtime: Runtime, client: httpx2.AsyncClient
 ) -> None:
     """3.3-05, 3.6-08: no mail of ours greets the owner with a squatter's text."""
     squatter = await accounts.register(ADA, name="Your parcel 4711 is held")
+    await change_user(runtime, squatter, locale="de")
     detail = {"email": ADA, "because": NoticeEvent.PASSWORD_CHANGED.value}
     proof = await issue(runtime, Purpose.UNDO, user_id=UUID(squatter.id), detail=detail)
     assert (await client.post(f"{API}/auth/undo", json={"token": proof.token})).status_code == 204
     user = await find_user(runtime, squatter)
-    assert (user.full_name, user.search_text) == (None, ADA)
+    assert (user.full_name, user.search_text, user.locale) == (None, ADA, None)
     assert "parcel" not in (await newest(runtime, ADA, RESET)).text
 
 
-async def test_an_owner_s_name_outlives_an_undoing(
+async def test_an_owner_s_name_and_language_outlive_an_undoing(
     accounts: Accounts, runtime: Runtime, client: httpx2.AsyncClient
 ) -> None:
     ada = await proved(accounts, runtime)
-    assert (await ada.patch("/auth/me", json={"full_name": "Ada Lovelace"})).status_code == 200
+    assert (await ada.patch("/auth/me", json={"full_name": "Ada Lovelace", "locale": "de"})).status_code == 200
     await ask_for(ada, NEW)
     assert (await disown(client, await newest(runtime, ADA, NOTE))).status_code == 204
     user = await find_user(runtime, ada)
-    assert (user.full_name, user.search_text) == ("Ada Lovelace", f"{ADA} ada lovelace")
+    assert (user.full_name, user.search_text, user.locale) == ("Ada Lovelace", f"{ADA} ada lovelace", "de")
 
 
 async def test_the_only_administrator_is_closed_once_there_is_another_one(

@@ -65,17 +65,19 @@ async def test_whoever_registered_the_address_of_somebody_else_loses_everything_
 
 
 @pytest.mark.parametrize("where", ["elsewhere", "in the browser that registered"])
-async def test_the_name_stays_only_in_the_browser_that_registered(
+async def test_name_and_language_stay_only_in_the_browser_that_registered(
     client: httpx2.AsyncClient, runtime: Runtime, where: str
 ) -> None:
     """3.3-05, 3.6-08: a squatter's text greets the owner in no mail of ours."""
     tab = Tab(client)
     answer = await tab.register(full_name="Your parcel 4711 is held")
+    await change_user(runtime, Person(client, answer.json()["id"], ADA, PASSWORD), locale="de")
     proving = Tab(client) if where == "elsewhere" else tab
     assert (await proving.confirm(token=(await newest(runtime, ADA)).token, password=PASSWORD)).status_code == 200
     user = await find_user(runtime, Person(client, answer.json()["id"], ADA, PASSWORD))
     stays = where != "elsewhere"
     assert (user.full_name is not None, "parcel" in user.search_text) == (stays, stays)
+    assert user.locale == ("de" if stays else None)
 
 
 async def test_whoever_registers_second_gets_nothing_of_the_owners_account(

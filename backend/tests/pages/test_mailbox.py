@@ -46,6 +46,7 @@ async def test_a_mail_is_shown_with_its_link_to_follow(client: httpx2.AsyncClien
     assert f"{BASE_URL}/mail/verify#token={TOKEN}" in page.addresses
     assert CODE in page.text
     assert page.inline == []
+    assert "<title>Confirm your address for Ostiary</title>" in response.text
     assert f"{MAILBOX}/{mail.id}/html" in page.addresses
     assert "sandbox" in response.text
     assert "script-src" not in response.headers["content-security-policy"]
@@ -80,7 +81,7 @@ async def test_reading_changes_nothing(client: httpx2.AsyncClient, runtime: Runt
     mail = await the_mail(runtime)
     before = await everything(runtime)
     for path in (MAILBOX, f"{MAILBOX}/{mail.id}", f"{MAILBOX}/{mail.id}/html"):
-        assert (await client.get(path)).status_code == 200
+        assert (await client.get(path)).status_code == (await client.head(path)).status_code == 200
     assert await everything(runtime) == before
 
 

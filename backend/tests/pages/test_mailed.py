@@ -25,7 +25,7 @@ WRONG = "MAILED_PROOF_INVALID"
 ASKING = [MailPage.FORGOT, "/mail/sign-in/mail", "/mail/verify/mail"]
 """Where a page has a mail sent."""
 FRONT_END = "http://localhost:3000"
-ELSEWHERE = "This is not the browser that registered it"
+ELSEWHERE = "This browser is not known as the one that registered it"
 
 
 def page_of(response: httpx2.Response, status: int = 200) -> Page:
@@ -198,6 +198,26 @@ async def test_signing_in_without_scripts_sets_the_cookie_of_a_session(
     assert (await client.get("/api/v1/auth/me", headers=headers)).json()["email"] == ada.email
 
 
+async def test_a_browser_that_asked_for_no_mail_to_sign_in_is_told_where_its_link_counts(
+    client: httpx2.AsyncClient, accounts: Accounts, runtime: Runtime
+) -> None:
+    """3.3-10: it has no button, and a refusal says the same; whatever is wrong, it tells nothing else."""
+    ada = await accounts.register("ada@example.com")
+    asked = await send(client, "/mail/sign-in/mail", email=ada.email)
+    flow = {cookie.name: cookie.value for cookie in set_cookies(asked)}[FLOW]
+    there = page_of(await client.get(MailPage.SIGN_IN, headers={"Cookie": f"{FLOW}={flow}"}))
+    elsewhere = page_of(await client.get(MailPage.SIGN_IN))
+    assert (MailPage.SIGN_IN in there.addresses, MailPage.SIGN_IN in elsewhere.addresses) == (True, False)
+    assert ("open its link there" in there.text, "open its link there" in elsewhere.text) == (False, True)
+    token = link_in(await newest(runtime, "sign_in_code")).rpartition("=")[2]
+    refusals = [
+        page_of(await send(client, MailPage.SIGN_IN, cookie=f"{FLOW}={cookie}", **form), 400).text
+        for cookie in (flow, "x" * 43)
+        for form in ({"token": token if cookie != flow else "x"}, {"email": ada.email, "code": "x"}, {})
+    ]
+    assert all("in the browser or app that asked for it" in refusal for refusal in refusals)
+
+
 async def test_another_address_is_confirmed_and_vetoed_without_scripts(
     client: httpx2.AsyncClient, accounts: Accounts, runtime: Runtime
 ) -> None:
@@ -337,7 +357,7 @@ async def test_a_program_that_fetches_every_link_of_every_mail_consumes_nothing(
         bare, _, token = link.partition("#")
         for url in (bare, f"{bare}?{token}", f"{bare}?utm_source=mail&{token}"):
             page = Page((await client.get(url)).text)
-            await client.head(url)
+            assert (await client.head(url)).status_code == 200
             for address in page.addresses:
                 await client.get(address)
     assert await everything(runtime) == before

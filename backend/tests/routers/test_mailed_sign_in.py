@@ -100,6 +100,61 @@ async def test_the_cookie_of_a_flow_is_kept_from_scripts_and_other_hosts(
     assert cookie.value not in response.text
 
 
+@pytest.mark.parametrize("which", [0, 1])
+@pytest.mark.parametrize("transport", ["bearer", "cookie"])
+async def test_whoever_asks_until_no_more_mail_comes_signs_in_with_any_that_came(
+    client: httpx2.AsyncClient, accounts: Accounts, runtime: Runtime, transport: str, which: int
+) -> None:
+    """3.7-08: the third time there is no mail, and nothing tells; the codes of before go on counting where they were asked for."""
+    ada = await accounts.register()
+    asked = await ask(client, ada.email, transport=transport)
+    codes = [await code_of(runtime)]
+    for _ in range(2):
+        asked = await ask(client, ada.email, transport=transport, before=asked)
+    assert len(await mail_texts(runtime)) == 2
+    codes.append(await code_of(runtime))
+    assert (await asked.type(codes[which])).status_code == 200
+
+
+async def test_wrong_codes_of_whoever_asked_twice_count_for_both_mails(
+    client: httpx2.AsyncClient, accounts: Accounts, runtime: Runtime
+) -> None:
+    """3.7-09, SE-03: asking again gives no further guesses at the code of before."""
+    ada = await accounts.register()
+    first = await ask(client, ada.email)
+    codes = [await code_of(runtime)]
+    asked = await ask(client, ada.email, before=first)
+    codes.append(await code_of(runtime))
+    wrong = next(code for code in ("00000000", "00000001", "00000002") if code not in codes)
+    for code in [wrong] * 5 + codes:
+        problem_of(await asked.type(code), 400, WRONG)
+
+
+async def test_a_flow_of_the_body_is_none_of_a_browser_s(client: httpx2.AsyncClient, accounts: Accounts) -> None:
+    """3.3-10: no script gets to choose what the cookie holds."""
+    ada = await accounts.register()
+    chosen = Asked(client, ada.email, "x" * 43)
+    assert (await ask(client, ada.email, transport="cookie", before=chosen)).cookie not in {"", chosen.flow}
+
+
+@pytest.mark.parametrize("kept", ["tossed", "x" * 42, "x" * 43 + "; " + FLOW + "=" + "y" * 43, '"' + "x" * 41 + '"'])
+async def test_a_flow_cookie_that_is_none_of_ours_does_not_stay(
+    client: httpx2.AsyncClient, accounts: Accounts, runtime: Runtime, kept: str
+) -> None:
+    """3.6-13: nor one of two, which may be a neighbour's."""
+    ada = await accounts.register()
+    asked = await ask(client, ada.email, transport="cookie", before=Asked(client, ada.email, None, kept))
+    assert len(asked.cookie) == 43
+    assert asked.cookie not in kept
+    assert (await asked.type(await code_of(runtime))).status_code == 200
+
+
+@pytest.mark.parametrize("flow", ["", "x", "x" * 44, "x" * 42 + "\n"])
+async def test_a_flow_that_is_none_of_ours_is_not_taken(client: httpx2.AsyncClient, flow: str) -> None:
+    body = {"email": "ada@example.com", "flow": flow}
+    problem_of(await client.post(f"{API}/auth/code/request", json=body), 422, "VALIDATION_FAILED")
+
+
 async def test_two_flow_cookies_are_none(client: httpx2.AsyncClient, accounts: Accounts, runtime: Runtime) -> None:
     """3.6-13: one of them is a neighbour's."""
     ada = await accounts.register()

@@ -22,7 +22,7 @@ async def test_people_see_their_own_account_and_nothing_secret(accounts: Account
     response = await ada.get("/auth/me")
     assert response.status_code == 200
     me = response.json()
-    assert set(me) == {"id", "email", "email_verified", "full_name", "is_active", "role", "created_at"}
+    assert set(me) == {"id", "email", "email_verified", "full_name", "locale", "is_active", "role", "created_at"}
     assert (me["id"], me["email"], me["full_name"]) == (ada.id, ada.email, "Ada Lovelace")
     assert (me["is_active"], me["role"]) == (True, "user")
     assert datetime.fromisoformat(me["created_at"]).tzinfo is not None
@@ -114,6 +114,7 @@ async def test_people_choose_the_language_of_their_mail(accounts: Accounts, runt
         response = await ada.patch("/auth/me", json={"locale": locale})
         assert (response.status_code, response.json()["full_name"]) == (200, "Ada Lovelace")
         assert (await find_user(runtime, ada)).locale == locale
+        assert response.json()["locale"] == (await ada.get("/auth/me")).json()["locale"] == locale
         await ada.http.post(f"{API}/auth/password/forgot", json={"email": ada.email})
         texts.append(sealed_text(runtime, (await mails_of(runtime))[-1]))
     assert [" Ihr " in text or " Sie " in text for text in texts] == [True, False]

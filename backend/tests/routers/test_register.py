@@ -31,7 +31,7 @@ async def test_the_answer_is_the_account_without_anything_secret(client: httpx2.
     response = await client.post(REGISTER, json=body(full_name="Ada Lovelace"))
     assert response.status_code == 201
     account = response.json()
-    assert set(account) == {"id", "email", "email_verified", "full_name", "is_active", "role", "created_at"}
+    assert set(account) == {"id", "email", "email_verified", "full_name", "locale", "is_active", "role", "created_at"}
     assert account["email"] == "ada@example.com"
     assert account["full_name"] == "Ada Lovelace"
     assert account["is_active"] is True

@@ -21,8 +21,8 @@ def run(*, ago: timedelta | None, failures: int = 0) -> JobRun:
     )
 
 
-def found(*runs: JobRun) -> list[tuple[str, str]]:
-    return [(finding.level, finding.text) for finding in job_findings(runs, EVERY, NOW)]
+def found(*runs: JobRun, apart: tuple[str, ...] = ()) -> list[tuple[str, str]]:
+    return [(finding.level, finding.text) for finding in job_findings(runs, EVERY, NOW, apart=apart)]
 
 
 def test_a_job_that_ran_when_it_should_have_is_fine() -> None:
@@ -50,6 +50,14 @@ def test_a_job_that_never_ran_where_others_did_is_told_of() -> None:
     other.name = "other"
     level, text = found(other)[0]
     assert (level, "has not run yet" in text) == ("advice", True)
+
+
+def test_a_job_that_no_server_runs_and_that_never_ran_is_a_fault() -> None:
+    """V16.5.2: nobody started `ostiary work`, so no mail leaves."""
+    other = run(ago=timedelta(minutes=1))
+    other.name = "signing-keys"
+    level, text = found(other, apart=("purge",))[0]
+    assert (level, "`ostiary work` runs it" in text) == ("fault", True)
 
 
 def test_a_fresh_installation_gets_advice() -> None:

@@ -151,7 +151,7 @@ async def test_one_address_gets_so_many_notices_of_one_event(runtime: Runtime) -
         await post(runtime, notice(runtime, event=NoticeEvent.NEW_DEVICE))
     for _ in range(20):
         await post(runtime, notice(runtime))
-    assert len(await mails_of(runtime)) == 3 + 10
+    assert len(await mails_of(runtime)) == 4 + 10
 
 
 @pytest.mark.settings(**SMTP, MAIL_PER_ADDRESS_PER_HOUR=2)

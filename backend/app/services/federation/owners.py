@@ -15,7 +15,7 @@ from app.exceptions import InvalidCredentials
 from app.models import AuditKind, EndCause, Identity, User
 from app.models.role import ORDINARY
 from app.services import audit
-from app.services.accounts import search_text
+from app.services.accounts import search_text, strange_devices
 from app.services.mailed.reset import forget_ways
 from app.services.sessions.end import end_sessions_of
 
@@ -44,7 +44,9 @@ async def hand_over_account(work: Work, *, user: User, comer: id_token.Identity,
     await work.db.execute(delete(Identity).where(Identity.user_id == user.id))
     await forget_ways(work, user_id=user.id)
     await end_sessions_of(work, user_id=user.id, cause=EndCause.ADDRESS_PROVED)
-    await work.db.execute(update(User).where(User.id == user.id).values(_begun(work, comer, role)))
+    await work.db.execute(
+        update(User).where(User.id == user.id).values({**_begun(work, comer, role), **strange_devices()})
+    )
     await audit.record(work, AuditKind.FEDERATION_ACCOUNT_GAVE_WAY, target_id=user.id)
     return user.id
 
@@ -56,7 +58,8 @@ async def note_proof(work: Work, *, identity: Identity, session_id: UUID | None)
     somebody else may have put them there. The password stays, because nobody could say that it is not the user's.
     """
     unproved = (User.id == identity.user_id, User.email_verified_at.is_(None))
-    noted = update(User).where(*unproved).values(email_verified_at=work.now, updated_at=work.now).returning(User.id)
+    values = {"email_verified_at": work.now, "updated_at": work.now, **strange_devices()}
+    noted = update(User).where(*unproved).values(values).returning(User.id)
     if (await work.db.execute(noted.execution_options(synchronize_session=False))).first() is None:
         return
     others = (Identity.user_id == identity.user_id, Identity.id != identity.id)
@@ -76,6 +79,7 @@ def _begun(work: Work, comer: id_token.Identity, role: str | None) -> dict[str, 
         "full_name": comer.name,
         "search_text": search_text(address.normal, comer.name),
         "password_hash": None,
+        "locale": None,
         "role_name": role or ORDINARY,
         "updated_at": work.now,
     }

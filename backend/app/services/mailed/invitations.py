@@ -24,6 +24,7 @@ from app.exceptions import (
     MailedProofInvalid,
     NotFoundError,
     PermissionDenied,
+    RateLimited,
     SignUpClosed,
 )
 from app.mail.links import MailPage, page_link
@@ -38,6 +39,7 @@ from app.services.accounts import (
     checked_name,
     insert_account,
     search_text,
+    strange_devices,
 )
 from app.services.callers import reread_current_user
 from app.services.mailed.proofs import issue_proof, spend_link
@@ -79,7 +81,8 @@ async def invite(work: Work, *, actor: CurrentUser, email: str, role: str) -> No
 
     What is answered tells nothing of the address but what the list of invitations shows as well. Whoever has an account
     that is proved to be theirs is told so instead, after the same work. Raises `FieldInvalid` for an address or a role that
-    is none, `PermissionDenied` for a role above the caller's own, `InvitationOpen`, `SignUpClosed`.
+    is none, `PermissionDenied` for a role above the caller's own, `InvitationOpen`, `SignUpClosed`, and `RateLimited` when
+    the caller has had too many mails sent to the address: then the invitation before counts on.
     """
     address = checked_email(email)
     about = audit.About(actor_id=actor.id, session_id=actor.session_id, subject=mask_email(email))
@@ -90,6 +93,7 @@ async def invite(work: Work, *, actor: CurrentUser, email: str, role: str) -> No
             raise PermissionDenied
         await check_role(work, actor=actor, name=role)
         await _check_replaces_none(work, actor=actor, email_normal=address.normal, role=role)
+        await _check_has_room(work, actor=actor, to=Recipient(address=address.deliverable))
     found = select(User).where(User.email_normal == address.normal).execution_options(populate_existing=True)
     user = (await work.db.execute(found)).scalar_one_or_none()
     detail = {"email": address.deliverable, "role": role, "invited_by": str(actor.id)}
@@ -102,11 +106,13 @@ async def invite(work: Work, *, actor: CurrentUser, email: str, role: str) -> No
         detail=detail,
     )
     if user is not None and not gives_way(user):
-        await outbox.post(work, already_registered(work.settings, user))
+        await outbox.post(work, already_registered(work.settings, user), asker=actor.id)
     else:
         link = page_link(work.settings, MailPage.INVITATION, token=proof.token)
         to = Recipient(address=address.deliverable)
-        await outbox.post(work, Invitation(to=to, inviter=actor.full_name, link=link, valid_for=VALID_FOR))
+        await outbox.post(
+            work, Invitation(to=to, inviter=actor.full_name, link=link, valid_for=VALID_FOR), asker=actor.id
+        )
     await audit.record(work, AuditKind.USER_INVITED, **about, detail={"role": role})
 
 
@@ -204,6 +210,14 @@ async def _check_replaces_none(work: Work, *, actor: CurrentUser, email_normal: 
         raise InvitationOpen
 
 
+async def _check_has_room(work: Work, *, actor: CurrentUser, to: Recipient) -> None:
+    """Raise `RateLimited` when the caller has had too many mails sent to an address. Each inviter is counted for themselves."""
+    if await outbox.has_room(work, Invitation, to=to, valid_for=VALID_FOR, apart=actor.id):
+        return
+    hour = int(timedelta(hours=1).total_seconds())
+    raise RateLimited("invite", quota=work.settings.MAIL_PER_ADDRESS_PER_HOUR, window=hour, wait=hour)
+
+
 async def _take_over(work: Work, address: EmailAddress, own: OwnWords, role: str) -> User:
     found = select(User).where(User.email_normal == address.normal).with_for_update()
     user = (await work.db.execute(found.execution_options(populate_existing=True))).scalar_one_or_none()
@@ -220,6 +234,7 @@ async def _take_over(work: Work, address: EmailAddress, own: OwnWords, role: str
         "locale": own.locale,
         "role_name": role,
         "updated_at": work.now,
+        **strange_devices(),
     }
     changed = update(User).where(User.id == user.id).values(values).returning(User)
     return (await work.db.execute(changed.execution_options(populate_existing=True))).scalar_one()

@@ -7,21 +7,17 @@ it tells of: neither is there without the other.
 from datetime import timedelta
 from uuid import UUID
 
-import structlog
 from sqlalchemy import select
 
 from app.auth.devices import UNKNOWN, device_name
-from app.auth.emails import parse_email
+from app.auth.emails import mask_email, parse_email
 from app.database import Work
 from app.mail.links import Link, MailPage, page_link
-from app.mail.messages import NoticeEvent, Recipient, SecurityNotice
-from app.models import Purpose, User
-from app.models.role import ORDINARY
-from app.services import outbox
+from app.mail.messages import MaskedAddress, NoticeEvent, Recipient, SecurityNotice
+from app.models import AuditKind, Purpose, User
+from app.services import audit, outbox
 from app.services.mailed.proofs import issue_proof
 from app.services.sign_in.stages import SignInElsewhere
-
-log = structlog.get_logger()
 
 VALID_FOR = timedelta(hours=72)
 """For how long what a notice tells of can be undone: a weekend, and a day to read one's mail."""
@@ -36,20 +32,24 @@ async def notify(work: Work, *, user_id: UUID, event: NoticeEvent, what: str | N
     # The account before its mailbox, in the order in which everybody takes the two.
     account = select(User).where(User.id == user_id).with_for_update(read=True, key_share=True)
     user = (await work.db.execute(account.execution_options(populate_existing=True))).scalar_one()
-    if user.email_verified_at is None and user.role_name == ORDINARY:
+    if user.may_hold_anothers:
         return
     await notify_at(work, to=Recipient.of(user), event=event, what=what)
 
 
 async def notify_at(
-    work: Work, *, to: Recipient, event: NoticeEvent, what: str | None = None, can_undo: bool = True
+    work: Work, *, to: Recipient, event: NoticeEvent, what: str | MaskedAddress | None = None, can_undo: bool = True
 ) -> None:
     """Tell somebody what was done to an account at an address that it has, or had until just now.
 
-    Nobody gets more than a few notices of one event within an hour: the first of them undoes all that came after it.
+    Nobody gets more than a few notices of one event within an hour: the first of them undoes all that came after it, and
+    the last one says that there may be more.
     """
-    if not await outbox.has_room(work, SecurityNotice, to=to, valid_for=VALID_FOR, apart=event):
-        log.info("notice.held_back", user_id=str(to.user_id), notice=event.value)
+    left = await outbox.notices_left(work, to=to, event=event, valid_for=VALID_FOR)
+    if not left:
+        about = audit.About(target_id=to.user_id, subject=mask_email(to.address))
+        detail = {"mail": SecurityNotice.kind, "notice": event.value}
+        audit.refuse(work, AuditKind.MAIL_HELD_BACK, **about, cause="too_many", detail=detail)
         return
     undo = await issue_undo(work, purpose=Purpose.UNDO, to=to, because=event.value) if can_undo else None
     device = device_name(work.client.user_agent)
@@ -60,6 +60,7 @@ async def notify_at(
         device=None if device == UNKNOWN else device,
         client_address=work.client.address,
         what=what,
+        is_last=left == 1,
         undo=undo,
         valid_for=VALID_FOR,
     )

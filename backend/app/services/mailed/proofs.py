@@ -8,13 +8,13 @@ spent by one statement; of any number at once one succeeds.
 import hashlib
 import hmac
 import secrets
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, delete, or_, select, update
+from sqlalchemy import ColumnElement, Row, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -62,7 +62,7 @@ class Proved:
     """What somebody has proved: that they read the mail to this address."""
 
     user_id: UUID | None
-    """None: there was no account when the mail was written."""
+    """None: there was no account when the mail was written, or it is gone and nobody had proved it."""
     email_normal: str
     detail: Mapping[str, Any]
     """What the journey wanted to remember."""
@@ -136,7 +136,8 @@ async def spend_code(
 ) -> Proved:
     """Use up a code that somebody typed for an address: its link goes with it. Spaces and dashes do not matter.
 
-    Each attempt is counted before it is looked at, so that no number of them at once gets more than five answers. Raises
+    Each attempt is counted before it is looked at, so that no number of them at once gets more than five answers. A browser
+    that has asked several times may type the code of each mail, and a wrong one counts for all of them. Raises
     `MailedProofInvalid`, which keeps the count; for an address that awaits no code it is the same answer after the same
     work. Another browser than the bound one uses up no attempt. The account, if there is one, is locked.
     """
@@ -149,10 +150,11 @@ async def spend_code(
         .returning(MailedProof.id, MailedProof.code_digest)
         .execution_options(synchronize_session=False)
     )
-    found = (await work.db.execute(counted)).one_or_none()
-    if not _code_is_right(work.settings.secrets, purpose, code, found) or found is None:
+    found = (await work.db.execute(counted)).all()
+    right = _whose_code(work.settings.secrets, purpose, code, found)
+    if right is None:
         raise MailedProofInvalid
-    return await _spend(work, (MailedProof.id == found.id,))
+    return await _spend(work, (MailedProof.id == right,))
 
 
 async def forget_proofs(work: Work, *, user_id: UUID, purposes: Collection[Purpose] | None = None) -> None:
@@ -161,6 +163,17 @@ async def forget_proofs(work: Work, *, user_id: UUID, purposes: Collection[Purpo
     if purposes is not None:
         chosen.append(MailedProof.purpose.in_(sorted(purposes)))
     await work.db.execute(delete(MailedProof).where(*chosen).execution_options(synchronize_session=False))
+
+
+async def leave_to_reader(work: Work, *, user_id: UUID) -> None:
+    """Let what proves an address count on without an account that nobody has proved, and that gives the address up.
+
+    Whoever registers an address and lets it go again would else end every link that its owner has in the mailbox. It counts
+    for the next account with this address, as long as nobody has proved that one either.
+    """
+    mine = (MailedProof.user_id == user_id, MailedProof.purpose.in_([Purpose.VERIFY_ADDRESS, Purpose.RESET_PASSWORD]))
+    statement = update(MailedProof).where(*mine).values(user_id=None, detail=None)
+    await work.db.execute(statement.execution_options(synchronize_session=False))
 
 
 async def purge_proofs(work: Work) -> int:
@@ -184,7 +197,8 @@ def _live(
 
 async def _lock_owner(work: Work, mine: tuple[ColumnElement[bool], ...]) -> None:
     """Lock the account before its row here, in the order in which a deletion takes them. None is all the same work."""
-    owner = select(MailedProof.user_id).where(*mine).limit(1).scalar_subquery()
+    has_address = select(User.id).where(User.email_normal == MailedProof.email_normal).scalar_subquery()
+    owner = select(func.coalesce(MailedProof.user_id, has_address)).where(*mine).limit(1).scalar_subquery()
     await work.db.execute(select(User.id).where(User.id == owner).with_for_update())
 
 
@@ -207,11 +221,14 @@ def _code_digest(server_secret: str, proof_id: UUID, purpose: Purpose, code: str
     return hmac.digest(key, proof_id.bytes + f"{purpose}/{code}".encode(errors="replace"), "sha256")
 
 
-def _code_is_right(
-    server_secrets: list[str], purpose: Purpose, typed: str, found: Row[UUID, bytes | None] | None
-) -> bool:
-    """Whether a code is the row's, under the present server secret or a former one. Without a row the work is the same."""
+def _whose_code(
+    server_secrets: list[str], purpose: Purpose, typed: str, found: Sequence[Row[UUID, bytes | None]]
+) -> UUID | None:
+    """Return of which row a code is, under the present server secret or a former one. Without a row the work is the same."""
     code = "".join(typed.split()).replace("-", "")
-    proof_id, stored = (found.id, found.code_digest) if found is not None else (UUID(int=0), b"")
-    digests = [_code_digest(secret, proof_id, purpose, code) for secret in server_secrets]
-    return any(hmac.compare_digest(digest, stored or b"") for digest in digests)
+    right = None
+    for proof_id, stored in [(row.id, row.code_digest) for row in found] or [(UUID(int=0), b"")]:
+        digests = [_code_digest(secret, proof_id, purpose, code) for secret in server_secrets]
+        if any(hmac.compare_digest(digest, stored or b"") for digest in digests):
+            right = proof_id
+    return right

@@ -19,9 +19,9 @@ from app.mail.messages import NoticeEvent, Recipient, ResetPassword
 from app.models import AuditKind, EndCause, Identity, Purpose, SignInCode, User
 from app.models.role import ORDINARY
 from app.services import audit, outbox
-from app.services.accounts import check_new_password, checked_email, search_text
+from app.services.accounts import check_new_password, checked_email, search_text, strange_devices
 from app.services.limits import asker_of
-from app.services.mail_caps import Asker
+from app.services.mail_caps import Asker, living_link
 from app.services.mailed.notices import notify
 from app.services.mailed.proofs import (
     NewProof,
@@ -56,7 +56,7 @@ class FromMail:
 async def request_reset(work: Work, *, email: str) -> None:
     """Mail the owner of an address a link and a code that choose a new password; earlier ones do not count any more.
 
-    After too many such mails lately there is none, and the last one counts on. An address without an account, or with a
+    After too many such mails lately there is none while the last one counts. An address without an account, or with a
     disabled one, takes the same work and gets no mail. Raises `FieldInvalid` for what is no address.
     """
     address = checked_email(email)
@@ -64,9 +64,10 @@ async def request_reset(work: Work, *, email: str) -> None:
     account = select(User).where(User.email_normal == address.normal).with_for_update(read=True, key_share=True)
     user = (await work.db.execute(account.execution_options(populate_existing=True))).scalar_one_or_none()
     to, asker = Recipient.of(user) if user else Recipient(address=address.deliverable), asker_of(work, user)
-    has_room = await outbox.has_room(work, ResetPassword, to=to, valid_for=VALID_FOR, apart=asker)
+    link = living_link(work, Purpose.RESET_PASSWORD, address.normal)
+    has_room = await outbox.has_room(work, ResetPassword, to=to, valid_for=VALID_FOR, apart=asker, link=link)
     if user is not None and user.is_active and has_room:
-        await mail_reset(work, user_id=user.id, to=to, asker=asker)
+        await mail_reset(work, user_id=user.id, to=to, asker=asker, has_room=True)
         await audit.record(work, AuditKind.USER_PASSWORD_RESET_REQUESTED, target_id=user.id)
         return
     mail = _mail(work, await pretend_proof(work, purpose=Purpose.RESET_PASSWORD), to)
@@ -79,7 +80,7 @@ async def request_reset(work: Work, *, email: str) -> None:
     audit.refuse(work, AuditKind.USER_PASSWORD_RESET_REQUESTED, **about, cause=cause)
 
 
-async def mail_reset(work: Work, *, user_id: UUID, to: Recipient, asker: Asker) -> None:
+async def mail_reset(work: Work, *, user_id: UUID, to: Recipient, asker: Asker, has_room: bool = False) -> None:
     """Mail a link and a code that choose a new password to the address of an account."""
     proof = await issue_proof(
         work,
@@ -88,17 +89,17 @@ async def mail_reset(work: Work, *, user_id: UUID, to: Recipient, asker: Asker) 
         user_id=user_id,
         valid_for=VALID_FOR,
     )
-    await outbox.post(work, _mail(work, proof, to), asker=asker)
+    await outbox.post(work, _mail(work, proof, to), asker=asker, has_room=has_room)
 
 
 async def reset_password(work: Work, hashing: HashingPool, *, brought: FromMail, new: str) -> None:
     """Give an account a new password, or its first one, for whoever reads its mail. Of any number at once one succeeds.
 
     Every session ends, and everything else that was mailed or is under way and would let somebody in. Who reads the mail
-    owns the address; if nobody had proved that before, name and identities go as well, which somebody else may have put there.
-    The account's second factors stay. Raises `FieldInvalid` for a password that is not accepted, which leaves the mail
-    unspent; `MailedProofInvalid`, also for a disabled account and for an address that the account does not have any more;
-    `HashingBusy` under too much load.
+    owns the address; if nobody had proved that before, name, language and identities go as well, which somebody else may
+    have put there. Devices that were known are strangers; second factors stay. Raises `FieldInvalid` for a password that is
+    not accepted, which leaves the mail unspent; `MailedProofInvalid`, also for a disabled account and for an address that the
+    account does not have any more; `HashingBusy` under too much load.
     """
     check_new_password(work.settings, new, pointer="/new_password", own_words=())
     replacement = await hashing.hash(new)
@@ -106,12 +107,12 @@ async def reset_password(work: Work, hashing: HashingPool, *, brought: FromMail,
         user = await owner_of(work, await spend(work, Purpose.RESET_PASSWORD, brought))
     words = (user.email_normal, user.full_name or "")
     check_new_password(work.settings, new, pointer="/new_password", own_words=words)
-    unproved = may_hold_anothers(user)
+    unproved = user.may_hold_anothers
     if unproved:
         await work.db.execute(delete(Identity).where(Identity.user_id == user.id))
-    values = {"password_hash": replacement, "email_verified_at": work.now, "updated_at": work.now}
+    values = {"password_hash": replacement, "email_verified_at": work.now, "updated_at": work.now, **strange_devices()}
     if unproved:
-        values |= no_name(user)
+        values |= no_own_words(user)
     await work.db.execute(update(User).where(User.id == user.id).values(values))
     await end_ways_in(work, user_id=user.id, cause=EndCause.PASSWORD_RESET)
     about = audit.About(actor_id=user.id, target_id=user.id)
@@ -119,17 +120,9 @@ async def reset_password(work: Work, hashing: HashingPool, *, brought: FromMail,
     await notify(work, user_id=user.id, event=NoticeEvent.PASSWORD_CHANGED)
 
 
-def may_hold_anothers(user: User) -> bool:
-    """Whether somebody else may have put something into an account: nobody has ever proved that its address is theirs.
-
-    Whoever was given more than the ordinary role was vouched for by an administrator.
-    """
-    return user.email_verified_at is None and user.role_name == ORDINARY
-
-
-def no_name(user: User) -> dict[str, Any]:
-    """Return the values that take the name from an account: a stranger's would greet its owner in every mail of ours."""
-    return {"full_name": None, "search_text": search_text(user.email_normal, None)}
+def no_own_words(user: User) -> dict[str, Any]:
+    """Return the values that take name and language from an account: a stranger's would stand in every mail to its owner."""
+    return {"full_name": None, "search_text": search_text(user.email_normal, None), "locale": None}
 
 
 async def spend(work: Work, purpose: Purpose, brought: FromMail, *, binding: str | None = None) -> Proved:
@@ -146,9 +139,12 @@ async def spend(work: Work, purpose: Purpose, brought: FromMail, *, binding: str
 async def owner_of(work: Work, proved: Proved) -> User:
     """Return the account that a mail was sent to, if it still has that address and is active.
 
-    In a statement of its own, after the one that waited for the account. Raises `MailedProofInvalid`.
+    If that one gave the address up before anybody had proved it, return the one that has it now, unproved as well. In a
+    statement of its own, after the one that waited for the account. Raises `MailedProofInvalid`.
     """
-    mine = (User.id == proved.user_id, User.email_normal == proved.email_normal, User.is_active)
+    unproved = (User.email_verified_at.is_(None), User.role_name == ORDINARY)
+    which = unproved if proved.user_id is None else (User.id == proved.user_id,)
+    mine = (*which, User.email_normal == proved.email_normal, User.is_active)
     statement = select(User).where(*mine).execution_options(populate_existing=True)
     user = (await work.db.execute(statement)).scalar_one_or_none()
     if user is None:

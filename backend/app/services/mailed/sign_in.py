@@ -29,6 +29,11 @@ from app.services.sign_in.stages import Attempt, SignInContext, ask_gates, compl
 
 VALID_FOR = timedelta(minutes=10)
 """As long as a code that is sent may count (NIST SP 800-63B-4, section 3.1.3.2)."""
+_WHERE = (
+    "This link or code does not count here, or not any more. Open the link, or type the code, in the browser or app that asked "
+    "for it; after ten minutes ask for a new mail"
+)
+"""Said whatever is wrong with it, so that it tells nothing."""
 
 
 async def request_code(work: Work, *, email: str, flow: str, with_link: bool) -> None:
@@ -88,13 +93,13 @@ async def sign_in_with_mail(
 
 
 async def _spend(work: Work, brought: FromMail, flow: str) -> Proved:
-    if brought.token is not None:
-        return await spend_link(work, purpose=Purpose.SIGN_IN, token=brought.token, binding=flow)
     try:
-        address = parse_email(brought.email)
-    except EmailInvalid:
-        raise MailedProofInvalid from None
-    return await spend_code(work, purpose=Purpose.SIGN_IN, email_normal=address.normal, code=brought.code, binding=flow)
+        if brought.token is not None:
+            return await spend_link(work, purpose=Purpose.SIGN_IN, token=brought.token, binding=flow)
+        normal = parse_email(brought.email).normal
+        return await spend_code(work, purpose=Purpose.SIGN_IN, email_normal=normal, code=brought.code, binding=flow)
+    except (EmailInvalid, MailedProofInvalid):
+        raise MailedProofInvalid(_WHERE) from None
 
 
 async def _owner_of(work: Work, proved: Proved) -> User:
@@ -102,7 +107,7 @@ async def _owner_of(work: Work, proved: Proved) -> User:
     statement = _account(proved.email_normal).where(User.id == proved.user_id).with_for_update()
     user = (await work.db.execute(statement)).scalar_one_or_none()
     if user is None:
-        raise MailedProofInvalid
+        raise MailedProofInvalid(_WHERE)
     if not user.is_active:
         raise InvalidCredentials
     return user

@@ -15,11 +15,11 @@ from app.exceptions import MailedProofInvalid
 from app.mail.messages import Recipient
 from app.models import AuditKind, EndCause, Identity, MailedProof, Purpose, User
 from app.services import audit
-from app.services.accounts import search_text
+from app.services.accounts import search_text, strange_devices
 from app.services.administrators import keep_an_administrator, lock_administrators
 from app.services.mail_caps import Asker
 from app.services.mailed.proofs import Proved, spend_link
-from app.services.mailed.reset import end_ways_in, mail_reset, may_hold_anothers
+from app.services.mailed.reset import end_ways_in, mail_reset
 from app.services.sessions.end import end_sessions_of
 
 GAVE_WAY_DOMAIN = "gave-way.invalid"
@@ -59,18 +59,19 @@ async def _take_back(work: Work, user: User, proved: Proved) -> None:
 
     It has that address again. Every session is ended, the password counts no more, identities that were added since are
     gone, and so is everything that was mailed since, to whomever. A mail to that address lets its reader choose a new
-    password. They have proved the address with this: if nobody had before, no name or identity stays that was there then either.
+    password. They have proved the address with this: if nobody had before, no name, language or identity stays that was there
+    then either. Devices that were known are strangers.
     """
     address = str(proved.detail["email"])
     moved = user.email_normal != proved.email_normal
-    stands_aside = moved and not await _make_way(work, email_normal=proved.email_normal)
+    stands_aside = moved and not await _make_way(work, email_normal=proved.email_normal, returning=user.id)
     if stands_aside:
         with audit.refusals(work, AuditKind.USER_UNDO_REFUSED, target_id=user.id):
             await keep_an_administrator(work, without=user.id)
     await _remove_identities(work, user, proved)
-    # Nobody had proved the address before: then the name is not theirs either.
-    name = None if may_hold_anothers(user) else user.full_name
-    values: dict[str, object] = {"password_hash": None, "updated_at": work.now}
+    # Nobody had proved the address before: then name and language are not theirs either.
+    name, locale = (None, None) if user.may_hold_anothers else (user.full_name, user.locale)
+    values: dict[str, object] = {"password_hash": None, "locale": locale, "updated_at": work.now, **strange_devices()}
     if stands_aside:
         values["is_active"] = False
     else:
@@ -81,18 +82,18 @@ async def _take_back(work: Work, user: User, proved: Proved) -> None:
     since = (MailedProof.user_id == user.id, MailedProof.created_at >= proved.issued_at)
     await work.db.execute(delete(MailedProof).where(*since, MailedProof.purpose.in_(_UNDOING)))
     detail = {"because": proved.detail["because"], "address_restored": moved, "stands_aside": stands_aside}
-    await audit.record(work, AuditKind.USER_CHANGE_UNDONE, target_id=user.id, detail=detail)
+    await audit.record(work, AuditKind.USER_CHANGE_UNDONE, actor_id=user.id, target_id=user.id, detail=detail)
     if user.is_active and not stands_aside:
-        to = Recipient(address=address, locale=user.locale, user_id=user.id, name=name)
+        to = Recipient(address=address, locale=locale, user_id=user.id, name=name)
         await mail_reset(work, user_id=user.id, to=to, asker=Asker.UNDO)
 
 
 async def _remove_identities(work: Work, user: User, proved: Proved) -> None:
-    since = () if may_hold_anothers(user) else (Identity.created_at >= proved.issued_at,)
+    since = () if user.may_hold_anothers else (Identity.created_at >= proved.issued_at,)
     await work.db.execute(delete(Identity).where(Identity.user_id == user.id, *since))
 
 
-async def _make_way(work: Work, *, email_normal: str) -> bool:
+async def _make_way(work: Work, *, email_normal: str, returning: UUID) -> bool:
     """Take an address from another account that has never proved it. False: one that has keeps it, and one with a role.
 
     Somebody may have registered it meanwhile to keep it from its owner. If its owner has, with a mail of ours to prove it,
@@ -103,15 +104,15 @@ async def _make_way(work: Work, *, email_normal: str) -> bool:
     other = (await work.db.execute(statement.execution_options(populate_existing=True))).scalar_one_or_none()
     if other is None:
         return True
-    if not may_hold_anothers(other):
+    if not other.may_hold_anothers:
         return False
-    await _close(work, other.id, other.full_name)
-    about = audit.About(target_id=other.id, subject=mask_email(email_normal))
+    await _close(work, other.id, other.full_name, actor_id=returning)
+    about = audit.About(actor_id=returning, target_id=other.id, subject=mask_email(email_normal))
     await audit.record(work, AuditKind.USER_GAVE_WAY, **about)
     return True
 
 
-async def _close(work: Work, user_id: UUID, full_name: str | None) -> None:
+async def _close(work: Work, user_id: UUID, full_name: str | None, *, actor_id: UUID) -> None:
     nowhere = f"{user_id.hex}@{GAVE_WAY_DOMAIN}"
     values = {
         "email": nowhere,
@@ -121,4 +122,4 @@ async def _close(work: Work, user_id: UUID, full_name: str | None) -> None:
         "updated_at": work.now,
     }
     await work.db.execute(update(User).where(User.id == user_id).values(values))
-    await end_sessions_of(work, user_id=user_id, cause=EndCause.ADDRESS_PROVED)
+    await end_sessions_of(work, user_id=user_id, cause=EndCause.ADDRESS_PROVED, actor_id=actor_id)

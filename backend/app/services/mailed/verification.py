@@ -25,10 +25,11 @@ from app.mail.messages import Recipient, VerifyAddress
 from app.models import AuditKind, EndCause, Identity, MailedProof, Purpose, User
 from app.models.role import ORDINARY
 from app.services import audit, outbox
-from app.services.accounts import check_new_password, checked_email
+from app.services.accounts import check_new_password, checked_email, strange_devices
 from app.services.limits import asker_of
+from app.services.mail_caps import Asker, living_link
 from app.services.mailed.proofs import NewProof, issue_proof, pretend_proof
-from app.services.mailed.reset import FromMail, end_ways_in, no_name, owner_of, spend
+from app.services.mailed.reset import FromMail, end_ways_in, no_own_words, owner_of, spend
 from app.services.sign_in.stages import Attempt
 from app.sign_up_settings import REQUIRED
 
@@ -48,16 +49,20 @@ class Confirming:
 
 
 async def mail_verification(work: Work, *, user: User, browser: str | None) -> None:
-    """Mail a link and a code that prove the address of a new account."""
-    proof = await _issue(work, user, {_BROWSER: _digest(browser)} if browser else None)
-    await outbox.post(work, verification_mail(work, proof, Recipient.of(user)))
+    """Mail a link and a code that prove the address of a new account: none after too many lately, until it is asked for."""
+    to = Recipient.of(user)
+    if await outbox.has_room(work, VerifyAddress, to=to, valid_for=VALID_FOR, apart=Asker.ANYBODY):
+        proof = await _issue(work, user, {_BROWSER: _digest(browser)} if browser else None)
+        await outbox.post(work, verification_mail(work, proof, to))
+        return
+    await outbox.hold_back(work, verification_mail(work, await pretend_proof(work, purpose=Purpose.VERIFY_ADDRESS), to))
 
 
 async def resend_verification(work: Work, *, email: str) -> None:
     """Mail a new link and code; the ones before do not count any more.
 
-    After too many such mails lately there is none, and the last one counts on. An address without an account, or whose account needs no proof, takes the same work and gets no mail. Raises
-    `FieldInvalid` for what is no address.
+    After too many such mails lately there is none while the last one counts. An address without an account, or whose account
+    needs no proof, takes the same work and gets no mail. Raises `FieldInvalid` for what is no address.
     """
     address = checked_email(email)
     pending = and_(MailedProof.purpose == Purpose.VERIFY_ADDRESS, MailedProof.email_normal == User.email_normal)
@@ -72,11 +77,12 @@ async def resend_verification(work: Work, *, email: str) -> None:
     found = (await work.db.execute(statement)).one_or_none()
     user, detail = found or (None, None)
     to, asker = Recipient.of(user) if user else Recipient(address=address.deliverable), asker_of(work, user)
-    has_room = await outbox.has_room(work, VerifyAddress, to=to, valid_for=VALID_FOR, apart=asker)
+    link = living_link(work, Purpose.VERIFY_ADDRESS, address.normal)
+    has_room = await outbox.has_room(work, VerifyAddress, to=to, valid_for=VALID_FOR, apart=asker, link=link)
     waits = user is not None and user.is_active and user.email_verified_at is None
     if user is not None and waits and has_room:
         proof = await _issue(work, user, detail)
-        await outbox.post(work, verification_mail(work, proof, to), asker=asker)
+        await outbox.post(work, verification_mail(work, proof, to), asker=asker, has_room=True)
         await audit.record(work, AuditKind.USER_VERIFICATION_REQUESTED, target_id=user.id)
         return
     mail = verification_mail(work, await pretend_proof(work, purpose=Purpose.VERIFY_ADDRESS), to)
@@ -92,7 +98,7 @@ async def resend_verification(work: Work, *, email: str) -> None:
 async def confirm_address(work: Work, hashing: HashingPool, *, brought: FromMail, shown: Confirming) -> User:
     """Note that the address of an account is its user's, and return the account. Nobody is signed in by it.
 
-    In another browser than the one that registered, name, sessions, identities and pending changes go, and the
+    In another browser than the one that registered, name, language, sessions, identities and pending changes go, and the
     password becomes the one that is shown, or none. Raises `MailedProofInvalid`, also for a disabled account and for an address that
     the account does not have any more; `FieldInvalid` for a password that is not accepted, which leaves the mail unspent;
     `HashingBusy` under too much load.
@@ -118,14 +124,15 @@ async def confirm_address(work: Work, hashing: HashingPool, *, brought: FromMail
 async def take_possession(work: Work, *, user: User, password_hash: str | None, keeps: bool = False) -> User:
     """Give an account, locked by the caller, to whoever has just proved its address for the first time, and return it.
 
-    Unless they `keep` what is there, the name, every session, identity and pending change goes, which somebody else may
-    have put there, and `password_hash` is the password from now on; None: there is none.
+    Unless they `keep` what is there, name, language, every session, identity and pending change go, which somebody else
+    may have put there, and `password_hash` is the password from now on; None: there is none. Devices that were known are
+    strangers either way.
     """
-    values: dict[str, Any] = {"email_verified_at": work.now, "updated_at": work.now}
+    values: dict[str, Any] = {"email_verified_at": work.now, "updated_at": work.now, **strange_devices()}
     if not keeps or password_hash is not None:
         values["password_hash"] = password_hash
     if not keeps:
-        values |= no_name(user)
+        values |= no_own_words(user)
         await work.db.execute(delete(Identity).where(Identity.user_id == user.id))
         await end_ways_in(work, user_id=user.id, cause=EndCause.ADDRESS_PROVED)
     changed = update(User).where(User.id == user.id).values(values).returning(User)

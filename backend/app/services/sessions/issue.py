@@ -32,6 +32,8 @@ class Issued:
 
     claims: AccessClaims
     refresh: RefreshToken
+    device_generation: int | None = None
+    """By which number the device is known from now on. None: nobody has signed in, and it stays what it was."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,8 @@ class IssuedCookie:
     cookie: CookieToken
     authenticated_at: datetime
     expires_at: datetime
+    device_generation: int | None = None
+    """As in `Issued`."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +114,7 @@ async def begin_session(
     about = audit.About(actor_id=user_id, target_id=user_id, session_id=session_id)
     told = {"methods": list(methods), "transport": transport.value, "news": list(news)}
     await audit.record(work, AuditKind.SESSION_CREATED, **about, detail=told)
-    return Begun(session=session, issued=_issued(work, session, handed_out), news=news)
+    return Begun(session=session, issued=_issued(work, session, handed_out, known.device_generation), news=news)
 
 
 def claims_of(work: Work, session: Session) -> AccessClaims:
@@ -127,19 +131,26 @@ def claims_of(work: Work, session: Session) -> AccessClaims:
     )
 
 
-def _issued(work: Work, session: Session, handed_out: RefreshToken | CookieToken) -> Issued | IssuedCookie:
+def _issued(
+    work: Work, session: Session, handed_out: RefreshToken | CookieToken, device_generation: int
+) -> Issued | IssuedCookie:
     if isinstance(handed_out, RefreshToken):
-        return Issued(claims=claims_of(work, session), refresh=handed_out)
+        return Issued(claims=claims_of(work, session), refresh=handed_out, device_generation=device_generation)
     return IssuedCookie(
-        user_id=session.user_id, cookie=handed_out, authenticated_at=work.now, expires_at=session.expires_at
+        user_id=session.user_id,
+        cookie=handed_out,
+        authenticated_at=work.now,
+        expires_at=session.expires_at,
+        device_generation=device_generation,
     )
 
 
-def _active_user(user_id: UUID, device: str, network: str | None) -> Select[bool, bool, bool]:
-    """Lock an active user's row, and look whether they were here before, on this device, in this network."""
+def _active_user(user_id: UUID, device: str, network: str | None) -> Select[int, bool, bool, bool]:
+    """Lock an active user's row, read it as it is once it is locked, and look whether they were here before, on this device, in this network."""
     earlier = select(Session.id).where(Session.user_id == user_id, Session.device.is_not(None))
     return (
         select(
+            User.device_generation,
             earlier.exists().label("any_session"),
             earlier.where(Session.device == device).exists().label("same_device"),
             earlier.where(Session.network.is_not_distinct_from(network)).exists().label("same_network"),
@@ -150,7 +161,7 @@ def _active_user(user_id: UUID, device: str, network: str | None) -> Select[bool
     )
 
 
-def _news(known: Row[bool, bool, bool]) -> tuple[str, ...]:
+def _news(known: Row[int, bool, bool, bool]) -> tuple[str, ...]:
     if not known.any_session:
         return ()
     return (*(() if known.same_device else (NEW_DEVICE,)), *(() if known.same_network else (NEW_PLACE,)))
