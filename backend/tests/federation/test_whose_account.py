@@ -262,6 +262,23 @@ async def test_a_decision_that_was_overtaken_is_made_anew(
 
 
 @pytest.mark.only("postgresql")
+async def test_an_identity_that_comes_while_its_account_is_looked_up_is_seen(
+    accounts: Accounts, browser: Browser, runtime: Runtime, google: RunningProvider
+) -> None:
+    """3.4-13: two first sign-ins at once; the second sees the account of the first before it sees the identity."""
+    owner = await accounts.register(ADA.email)
+    now = datetime.now(UTC)
+    await change_user(runtime, owner, email_verified_at=now)
+    callback = await browser.come_back(transport="cookie")
+    row = {"id": new_id(), "user_id": UUID(owner.id), "issuer": google.issuer, "subject": ADA.subject}
+    added = insert(Identity).values(**row, email=ADA.email, email_verified=True, created_at=now, last_used_at=now)
+    async with uncommitted(runtime, added):
+        opened = await waiting_for_a_lock(runtime, browser.open(callback))
+    assert landing_of(await opened) == "http://localhost:3000/"
+    assert len(await living_sessions(runtime, owner)) == 1
+
+
+@pytest.mark.only("postgresql")
 async def test_the_password_that_is_just_being_checked_comes_too_late(
     accounts: Accounts, browser: Browser, runtime: Runtime
 ) -> None:

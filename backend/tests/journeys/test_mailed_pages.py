@@ -54,7 +54,7 @@ class Installation:
 def there(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     folder = tmp_path_factory.mktemp("mailed")
     url = f"sqlite:///{folder}/journey.db"
-    with running(folder, DATABASE_URL=url) as server:
+    with running(folder, DATABASE_URL=url, LIMITS_ENABLED="false") as server:
         yield Installation(server, url)
 
 

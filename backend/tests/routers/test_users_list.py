@@ -51,6 +51,7 @@ async def test_the_list_holds_nothing_secret(accounts: Accounts) -> None:
         "email_verified",
         "full_name",
         "is_active",
+        "locale",
         "role",
         "created_at",
     }

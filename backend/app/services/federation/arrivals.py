@@ -163,6 +163,11 @@ async def _look_up(work: Work, comer: id_token.Identity, *, lock: bool) -> Found
         return Found(identity=identity, local=None)
     statement = account_with_address(comer.email).execution_options(populate_existing=True)
     local = (await work.db.execute(statement.with_for_update() if lock else statement)).scalar_one_or_none()
+    if local is not None:
+        # Another first sign-in may have made account and identity between the two statements.
+        identity = (await work.db.execute(identity_of(comer))).scalar_one_or_none()
+    if identity is not None:
+        return Found(identity=identity, local=None)
     sign_up = await sign_up_for(work.settings, comer.email, first=partial(_first, work), now=work.now)
     return Found(identity=None, local=local, sign_up=sign_up)
 
