@@ -2,9 +2,12 @@
 
 import asyncio
 
+import pytest
+
 from app.runtime import Runtime
 from tests.accounts import API, PASSWORD, Accounts, Person
 from tests.answers import CANARY, check_nothing_repeated, field_error_of, problem_of
+from tests.conftest import FULL_HASHES
 from tests.rows import change_user, everything, everything_but_stories, find_user, living_sessions
 from tests.tokens import session_id_of
 
@@ -123,6 +126,7 @@ async def test_two_sessions_that_change_at_once_leave_one_alive(accounts: Accoun
     assert await living_sessions(runtime, ada) == {session_id_of(winner)}
 
 
+@pytest.mark.settings(**FULL_HASHES)
 async def test_a_changed_password_is_kept_in_the_form_of_today(accounts: Accounts, runtime: Runtime) -> None:
     """PW-09, PW-11."""
     ada = await accounts.signed_in()

@@ -13,6 +13,7 @@ from app.models import Session
 from app.runtime import Runtime
 from tests.accounts import API, Accounts, Person
 from tests.answers import check_nothing_repeated, problem_of, without_request_id
+from tests.conftest import FULL_HASHES
 from tests.contention import at_once
 from tests.rows import change_user, count, everything, find_user
 
@@ -129,6 +130,7 @@ def _weaker_argon2(password: str) -> str:
 OLD = [_bcrypt, _bcrypt_of_php, _django, _passlib, _weaker_argon2]
 
 
+@pytest.mark.settings(**FULL_HASHES)
 @pytest.mark.parametrize("old", OLD, ids=lambda made: made.__name__.strip("_"))
 async def test_a_sign_in_moves_an_old_hash_up(accounts: Accounts, runtime: Runtime, old: Callable[[str], str]) -> None:
     """S30, PW-11: without a second sign-in; the moved hash verifies the next time, and stays."""

@@ -16,6 +16,7 @@ from tests.answers import (
     problem_of,
     without_request_id,
 )
+from tests.conftest import FULL_HASHES
 from tests.contention import at_once
 from tests.rows import count, everything, find_user
 
@@ -48,6 +49,7 @@ async def test_the_id_tells_nothing_about_how_many_accounts_there_are(accounts: 
     assert len(set(ids)) == 3
 
 
+@pytest.mark.settings(**FULL_HASHES)
 async def test_the_password_is_stored_as_argon2id_with_the_advised_work(accounts: Accounts, runtime: Runtime) -> None:
     """S29, PW-09, PW-10."""
     ada, bob = await accounts.register(), await accounts.register()
