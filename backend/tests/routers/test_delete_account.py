@@ -3,13 +3,14 @@
 from uuid import UUID
 
 import pytest
+from sqlalchemy import delete
 
 from app.models import Session, User
 from app.runtime import Runtime
 from tests.accounts import API, PASSWORD, Accounts
 from tests.answers import CANARY, check_nothing_repeated, problem_of
-from tests.contention import at_once
-from tests.rows import active_administrators, change_user, count, everything_but_stories
+from tests.contention import at_once, hashing_held, queued_for_hashing
+from tests.rows import active_administrators, change_user, count, everything_but_stories, write
 
 PATH = "/auth/me/delete"
 PROOF = {"password": PASSWORD}
@@ -87,6 +88,17 @@ async def test_an_administrator_may_go_when_another_remains(accounts: Accounts, 
 
 
 @pytest.mark.settings(DATABASE_POOL_SIZE=10)
+async def test_a_wrong_password_of_an_account_that_has_just_gone_is_refused_as_any(
+    accounts: Accounts, runtime: Runtime
+) -> None:
+    """3.5-02: the story of a session that is gone takes no further line, and nobody gets an error of ours."""
+    ada = await accounts.signed_in()
+    async with hashing_held(runtime):
+        late = await queued_for_hashing(runtime, ada.post(PATH, json={"password": "not this one"}))
+        await write(runtime, delete(User))
+    assert (await late).status_code in {401, 403}
+
+
 async def test_deleting_at_once_from_many_tabs_deletes_once(accounts: Accounts, runtime: Runtime) -> None:
     """3.5-02: the others are refused, none by accident."""
     ada = await accounts.signed_in()

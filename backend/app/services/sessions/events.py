@@ -6,7 +6,7 @@ from sqlalchemy import case, func, insert, select
 
 from app.auth.identifiers import new_id
 from app.database import Work
-from app.models import SessionEvent, SessionEventKind
+from app.models import Session, SessionEvent, SessionEventKind
 
 MOST_HABITS = 50
 """Events of one kind that a session keeps."""
@@ -26,8 +26,12 @@ async def record_habit(
 ) -> None:
     """Add an event that a client can cause as often as it likes, so seldom that it fills no table.
 
-    Of each kind a session has at most `MOST_HABITS`; with `once_per_address`, one for each address.
+    Of each kind a session has at most `MOST_HABITS`; with `once_per_address`, one for each address. Of a session that has
+    just gone with its account nothing is told any more.
     """
+    mine = select(Session.id).where(Session.id == session_id).with_for_update(read=True, key_share=True)
+    if (await work.db.execute(mine)).first() is None:
+        return
     of_kind = (SessionEvent.session_id == session_id, SessionEvent.kind == kind.value)
     from_here = func.count(case((SessionEvent.client_address.is_not_distinct_from(work.client.address), 1)))
     seen = (await work.db.execute(select(func.count(), from_here).where(*of_kind))).one()
