@@ -18,6 +18,8 @@ from app.services.job_runs import NOTED_EVERY, Rounds, note_rounds
 
 log = structlog.get_logger()
 
+WOKEN_WITHIN_SECONDS = 0.5
+"""How long at most after its bell a job begins."""
 RETRY_SECONDS = 2.0
 """After a failure, such as a database that is away; twice as long after each further one in a row."""
 LONGEST_RETRY_SECONDS = 300.0
@@ -147,3 +149,6 @@ class _Loop:
                 await self._job.woken_by(self._runtime)
         except TimeoutError:
             return
+        # Not at once: the work would slow down the answer that comes next, and a stranger would learn from it that the one
+        # before had caused a mail.
+        await asyncio.sleep(random.uniform(0, WOKEN_WITHIN_SECONDS))  # noqa: S311

@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import JSON, Index, String
+from sqlalchemy import JSON, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.auth.identifiers import new_id
@@ -83,6 +83,10 @@ class Outcome(StrEnum):
     """Nobody said no: somebody else's server, or ours, could not."""
 
 
+REFUSED = text("outcome <> 'success'")
+"""As a text, so that PostgreSQL knows it again as the condition of the index."""
+
+
 class AuditEvent(Base):
     """One line of the audit log. It points at nothing by a foreign key: a trace outlives the account."""
 
@@ -92,6 +96,14 @@ class AuditEvent(Base):
         Index("ix_audit_events_actor_id_id", "actor_id", "id"),
         Index("ix_audit_events_kind_id", "kind", "id"),
         Index("ix_audit_events_client_address_id", "client_address", "id"),
+        Index(
+            "ix_audit_events_refused",
+            "client_address",
+            "kind",
+            "id",
+            postgresql_where=REFUSED,
+            sqlite_where=REFUSED,
+        ),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)

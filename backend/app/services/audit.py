@@ -21,6 +21,7 @@ from app.database import Base, Trace, Work
 from app.exceptions import AppException
 from app.logs import redact
 from app.models import AuditEvent, AuditKind, Outcome
+from app.models.audit_event import REFUSED
 
 log = structlog.get_logger()
 
@@ -173,7 +174,7 @@ def _adding_unless_flooded(*, from_nowhere: bool) -> Insert:
             address.is_(None) if from_nowhere else address == new["client_address"],
             _EVENTS.c.id >= bindparam("since", type_=_EVENTS.c.id.type),
             _EVENTS.c.kind == new["kind"],
-            _EVENTS.c.outcome != Outcome.SUCCESS.value,
+            REFUSED,
         )
         .limit(MOST_REFUSALS)
         .subquery()
