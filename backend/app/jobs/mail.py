@@ -23,6 +23,7 @@ log = structlog.get_logger()
 
 ROUND = timedelta(minutes=5)
 """After so long a round ends, and the next one begins at once."""
+CANCEL_AGAIN_SECONDS = 0.2
 ANSWER_PATIENCE_SECONDS = 10.0
 """How long a server that stops waits for the answer to a mail that it has just handed over."""
 _CLAIM_RESERVE = timedelta(seconds=30)
@@ -86,7 +87,11 @@ class _Batch:
         except asyncio.CancelledError:
             if self._postman.is_handing_over or mail not in self._left:
                 await asyncio.wait([sending], timeout=ANSWER_PATIENCE_SECONDS)
-            sending.cancel()
+            # Before Python 3.12 `wait_for`, by which the SMTP library waits, loses a cancellation that comes together with
+            # what it waits for.
+            while not sending.done():
+                sending.cancel()
+                await asyncio.wait([sending], timeout=CANCEL_AGAIN_SECONDS)
             await asyncio.gather(sending, return_exceptions=True)
             raise
 
