@@ -16,8 +16,16 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from app import limit_settings, mail_settings, network_settings, secret_settings, sign_up_settings
-from app.plausibility import base_url, comma_separated, database_url_problem, host_of, least_argon2_memory_kib
+from app import (
+    limit_settings,
+    mail_settings,
+    network_settings,
+    password_settings,
+    second_factor_settings,
+    secret_settings,
+    sign_up_settings,
+)
+from app.plausibility import base_url, comma_separated, database_url_problem, host_of
 from app.provider_settings import LOOPBACK_HOSTS, GoogleIssuer, GoogleSecret, NeedsGoogle, OidcProviders
 from app.secret_files import SecretFileSource, unreadable_files
 
@@ -116,15 +124,11 @@ class Settings(BaseSettings):
         le=300,
         description="How long a used refresh token still gets the same child: two tabs, a lost answer.",
     )
-    PASSWORD_MIN_LENGTH: int = Field(
-        12, ge=8, le=64, description="In code points. 15 is advised when nothing else guards."
-    )
-    ARGON2_MEMORY_KIB: int = Field(19456, ge=7168, le=4194304, description="Memory of one password hash.")
-    ARGON2_ITERATIONS: int = Field(2, ge=1, le=20, description="Passes of one password hash.")
-    HASHING_THREADS: int = Field(1, ge=1, le=64, description="Threads that hash passwords, in each worker.")
-    HASHING_QUEUE: int = Field(
-        200, ge=0, le=10000, description="Sign-ins that may wait for a hashing thread; one more is answered 503."
-    )
+    PASSWORD_MIN_LENGTH: password_settings.PasswordMinLength = 12
+    ARGON2_MEMORY_KIB: password_settings.Argon2Memory = 19456
+    ARGON2_ITERATIONS: password_settings.Argon2Iterations = 2
+    HASHING_THREADS: password_settings.HashingThreads = 1
+    HASHING_QUEUE: password_settings.HashingQueue = 200
     LIMITS_ENABLED: limit_settings.LimitsEnabled = True
     LIMITS_STORAGE: limit_settings.LimitsStorage = SecretStr("auto")
     GOOGLE_CLIENT_ID: str = Field(
@@ -163,6 +167,9 @@ class Settings(BaseSettings):
     EMAIL_VERIFICATION: sign_up_settings.EmailVerification = ""
     SIGN_UP: sign_up_settings.SignUp = "open"
     SIGN_UP_DOMAINS: sign_up_settings.SignUpDomains = []
+    SECOND_FACTOR: second_factor_settings.SecondFactor = "optional"
+    SECOND_FACTOR_ROLES: second_factor_settings.SecondFactorRoles = []
+    REMEMBER_DEVICE_DAYS: second_factor_settings.RememberDeviceDays = 30
     FRONTEND_URL: str = Field(
         "",
         description="Your front end; its origin may call this API. Development: `http://localhost:3000` when empty.",
@@ -170,6 +177,8 @@ class Settings(BaseSettings):
     ALLOWED_ORIGINS: CommaSeparated = Field(
         default=[], description="Further origins that may call this API from a browser, separated by commas."
     )
+    PASSKEY_RP_ID: second_factor_settings.PasskeyRpId = ""
+    PASSKEY_ORIGINS: second_factor_settings.PasskeyOrigins = []
     ALLOWED_HOSTS: network_settings.AllowedHosts = []
     TRUSTED_PROXIES: network_settings.TrustedProxies = []
     FORWARDED_HEADER: network_settings.ForwardedHeader = "X-Forwarded-For"
@@ -212,6 +221,8 @@ class Settings(BaseSettings):
         "EXTENSIONS",
         "GOOGLE_OTHER_CLIENT_IDS",
         "SIGN_UP_DOMAINS",
+        "SECOND_FACTOR_ROLES",
+        "PASSKEY_ORIGINS",
         mode="before",
     )
     @classmethod
@@ -254,16 +265,6 @@ class Settings(BaseSettings):
         idle = info.data.get("REFRESH_TOKEN_EXPIRE_DAYS")
         if idle is not None and idle > value:
             raise ValueError(f"is shorter than REFRESH_TOKEN_EXPIRE_DAYS ({idle}). Raise this one or lower that one")
-        return value
-
-    @field_validator("ARGON2_ITERATIONS")
-    @classmethod
-    def _check_argon2(cls, value: int, info: ValidationInfo) -> int:
-        memory = info.data.get("ARGON2_MEMORY_KIB")
-        if memory is not None and memory < least_argon2_memory_kib(value):
-            raise ValueError(
-                f"with ARGON2_MEMORY_KIB={memory} is weaker than OWASP's least. Use 19456 KiB with 2, or 47104 KiB with 1"
-            )
         return value
 
     @field_validator("ALLOWED_ORIGINS")

@@ -34,6 +34,7 @@ _SETTING_GROUPS = {
     "GOOGLE_CLIENT_ID": "Sign-in through providers",
     "SMTP_HOST": "Mail",
     "EMAIL_VERIFICATION": "Who may have an account",
+    "SECOND_FACTOR": "Second factors",
     "FRONTEND_URL": "Browsers and requests",
     "DOCS_ENABLED": "What is served",
     "LOG_LEVEL": "Logs",
@@ -49,7 +50,8 @@ def write_documents(folder: Path) -> None:
         SECRET_KEY=secrets.token_urlsafe(48),
         EXTENSIONS=[],
         DOCS_ENABLED=True,
-        # Otherwise this server plays Google, and shows its mail, at paths that no installation has.
+        # Otherwise this server plays Google, shows its mail, and has a page to try passkeys, at paths that no installation has.
+        PUBLIC_URL="https://accounts.example.com",
         GOOGLE_CLIENT_ID="google",
         GOOGLE_CLIENT_SECRET=secrets.token_urlsafe(16),
         SMTP_HOST="smtp.example.com",

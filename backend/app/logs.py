@@ -11,12 +11,15 @@ import structlog
 from app.config import Settings
 
 _SECRET_NAMES = re.compile(
-    r"password|passwd|token|secret|authorization|cookie|api_key|credential|(?:^|_)code$", re.IGNORECASE
+    r"password|passwd|token|secret|authorization|cookie|api_key|credential|(?:^|_)codes?$|(?:^|_)seed(?:_|$)|^uri$|^qr_svg$",
+    re.IGNORECASE,
 )
 _PLAIN_NAMES = frozenset({"token_id", "status_code", "error_code", "event"})
 _SECRET_VALUES = re.compile(
     r"ost_[a-z]{2}_[\w-]{20,}"  # whatever secret we hand out: each names its kind
     r"|eyJ[\w-]{10,2000}\.[\w-]+\.[\w-]*"  # a JWT
+    r"|otpauth://[^\s\"'<>]+"  # what sets up an authenticator app
+    r"|(?<![\w-])(?i:[0-9a-hjkmnp-tv-z]{4}(?:-[0-9a-hjkmnp-tv-z]{4}){3})(?![\w-])"  # a recovery code
     r"|(?<=://)[^/@\s:]{1,200}:[^/@\s]{1,200}(?=@)"  # user and password of a URL
     r"|\$(?:argon2|2[aby]|pbkdf2)[\w$,=+/.-]{10,}|pbkdf2_sha256\$[\w$=+/.-]{10,}"  # a stored hash
 )

@@ -11,7 +11,9 @@ from starlette.middleware.cors import CORSMiddleware
 from app import __version__
 from app.auth.devices import device_parser
 from app.auth.networks import networks_of
+from app.auth.passkeys.verification import prepare as prepare_passkeys
 from app.auth.passwords.policy import common_passwords
+from app.auth.second_factors import OFF
 from app.config import Settings
 from app.extensions import Extension, load_extensions
 from app.jobs.periodic import jobs_running
@@ -25,19 +27,22 @@ from app.middleware.strict_json import StrictJson
 from app.migrations import revisions
 from app.offline.application import offline_router
 from app.openapi import install_openapi
-from app.pages import dev_mailbox, docs, files, mailed, setup
+from app.pages import dev_factors, dev_mailbox, docs, files, mailed, second_factor, setup
 from app.problems import ErrorBoundary, install_problem_handlers
 from app.providers import configured_providers, is_google_offline
 from app.routers import (
     address,
     audit,
     auth,
+    factors,
     health,
     identities,
     invitations,
     mailed_sign_in,
+    passkeys,
     providers,
     recovery,
+    second_factors,
     sessions,
     users,
     verification,
@@ -53,12 +58,14 @@ _ROUTERS = (
     address.router,
     audit.router,
     auth.router,
+    passkeys.router,
     identities.router,
     invitations.router,
     providers.router,
     recovery.router,
     sessions.router,
     users.router,
+    factors.users_router,
     verification.router,
     health.router,
     well_known.router,
@@ -122,15 +129,22 @@ def _sign_in_rules(extensions: Sequence[Extension]) -> SignInRules:
 def _routers(settings: Settings) -> Iterator[APIRouter]:
     """Our own routers. They come first: no route of the product's, however greedy, can hide them."""
     yield from _ROUTERS
+    if settings.SECOND_FACTOR != OFF:
+        yield second_factors.router
+        yield factors.router
     if settings.MAIL_SIGN_IN == "on":
         yield mailed_sign_in.router
         yield mailed.sign_in_router
+        if settings.SECOND_FACTOR != OFF:
+            yield second_factor.router
     if settings.docs_enabled:
         yield docs.router
     if is_google_offline(settings):
         yield offline_router(settings)
     if dev_mailbox.is_served(settings):
         yield dev_mailbox.router
+    if dev_factors.is_served(settings):
+        yield dev_factors.router
 
 
 @asynccontextmanager
@@ -140,6 +154,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     # Read these now rather than during somebody's registration or sign-in.
     common_passwords()
     device_parser()
+    prepare_passkeys()
     try:
         async with jobs_running(runtime, jobs_of_a_server(runtime.settings)):
             yield

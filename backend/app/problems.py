@@ -43,6 +43,7 @@ _UNREADABLE_FORM = (
 )
 """How the framework, and our own check, say that a body is not what its content type promises."""
 _BODILESS = {HTTPStatus.NO_CONTENT, HTTPStatus.RESET_CONTENT, HTTPStatus.NOT_MODIFIED}
+_FORM_ERRORS = {"union_tag_invalid", "union_tag_not_found"}
 _BODY_TYPE_ERRORS = {"model_attributes_type", "model_type", "dict_type"}
 
 
@@ -161,7 +162,9 @@ async def _on_validation_error(request: Request, error: Exception) -> Response:
     details = error.errors()
     if _expected_json(request, details):
         return _answer(request, UnsupportedMediaType())
-    return _answer(request, ValidationFailed([_field_problem(item) for item in details[:_MOST_FIELD_PROBLEMS]]))
+    return _answer(
+        request, ValidationFailed([_field_problem(item, error.body) for item in details[:_MOST_FIELD_PROBLEMS]])
+    )
 
 
 def _from_status(error: HTTPException) -> AppException:
@@ -211,9 +214,15 @@ def _expected_json(request: Request, details: Sequence[Any]) -> bool:
     return whole and request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json"
 
 
-def _field_problem(item: Any) -> dict[str, str]:
+def _field_problem(item: Any, body: Any) -> dict[str, str]:
     """Return what is wrong with one field. Pydantic's `input`, `ctx` and `url` are left out: they repeat the value."""
     source, *path = item["loc"]
+    path = _without_form(path, body)
+    if item["type"] in _FORM_ERRORS:
+        # Its message repeats the value as well.
+        expected = item.get("ctx", {}).get("expected_tags", "")
+        item = {**item, "msg": f"Input should be {expected}" if expected else "Field required"}
+        path = [*path, "method"]
     pointer = "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in path) or "/"
     if source != "body":
         pointer = pointer.removeprefix("/")
@@ -224,6 +233,12 @@ def _field_problem(item: Any) -> dict[str, str]:
         "code": str(item["type"]).upper().replace("VALUE_ERROR", "INVALID"),
         "detail": detail.removeprefix("Value error, "),
     }
+
+
+def _without_form(path: list[Any], body: Any) -> list[Any]:
+    """Return where a field stands. In a body that has several forms, its `method` says which, the path begins with the form."""
+    names_form = isinstance(body, dict) and len(path) > 1 and path[0] == body.get("method", "password")
+    return path[1:] if names_form else path
 
 
 def _example(error: type[AppException]) -> dict[str, object]:

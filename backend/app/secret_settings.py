@@ -33,8 +33,8 @@ FormerSecrets = Annotated[
     SecretStr,
     Field(
         description="Former server secrets, separated by commas: what was made under them still counts. "
-        "Keep one for SESSION_MAX_DAYS; whose cookie or token was made under one that is gone signs in again. Never put one "
-        "here that has leaked."
+        "Keep one for SESSION_MAX_DAYS, and until `ostiary doctor` says that no authenticator app needs it; whose cookie or "
+        "token was made under one that is gone signs in again. Never put one here that has leaked."
     ),
     AfterValidator(_check_former_secrets),
 ]

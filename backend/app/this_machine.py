@@ -4,6 +4,7 @@ Development serves pages that let anybody be anybody, or read everybody's mail. 
 """
 
 import re
+from collections.abc import Collection
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -38,8 +39,22 @@ async def check_on_this_machine(request: Request) -> None:
 
     So for who comes through a proxy, whose own address tells nothing, unless it leaves no trace at all.
     """
-    own = urlsplit(request.app.state.runtime.settings.PUBLIC_URL).netloc
+    _check_here(request, {_own_name(request)})
+
+
+async def check_on_this_machine_by_any_name(request: Request) -> None:
+    """The same, by any of the names that nobody else can give themselves: browsers want `localhost` for some things."""
+    port = urlsplit(f"//{_own_name(request)}").port
+    _check_here(request, {f"{host}:{port}" if port else host for host in LOCAL_HOSTS})
+
+
+def _own_name(request: Request) -> str:
+    settings: Settings = request.app.state.runtime.settings
+    return urlsplit(settings.PUBLIC_URL).netloc
+
+
+def _check_here(request: Request, names: Collection[str]) -> None:
     through_proxy = any(_OF_PROXIES.fullmatch(name) for name in request.headers)
     here = request.client is not None and is_loopback(request.client.host)
-    if through_proxy or not here or request.headers.get("host") != own:
+    if through_proxy or not here or request.headers.get("host") not in names:
         raise NotFoundError("Page")

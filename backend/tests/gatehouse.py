@@ -9,7 +9,8 @@ from sqlalchemy import select, update
 from app.database import Work
 from app.exceptions import ConflictError, Refusal
 from app.models import Session, User
-from app.services.sign_in.stages import Attempt, SignInElsewhere
+from app.services.sign_in.attempt import Attempt
+from app.services.sign_in.stages import SignInElsewhere
 
 NAME = __name__
 router = APIRouter(prefix="/gatehouse")

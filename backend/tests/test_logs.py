@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 import app
 from app.auth.identifiers import new_id
+from app.auth.second_factor_cookies import PENDING_PREFIX, REMEMBERED_PREFIX
 from app.auth.tokens import DEVICE_PREFIX, first_refresh_token, new_cookie_token
 from app.logs import REDACTED, configure_logging, redact
 from app.services.mailed.proofs import PREFIXES
@@ -32,6 +33,11 @@ SECRET_VALUES = {
     "device": DEVICE_PREFIX + "k" * 43,
     **{f"link of {purpose}": prefix + "k" * 43 for purpose, prefix in PREFIXES.items()},
     "session cookie": new_cookie_token(new_id()).encode(b"k" * 32),
+    "pending sign-in": PENDING_PREFIX + "k" * 43,
+    "remembered browser": REMEMBERED_PREFIX + "k" * 43,
+    "seed of an app": "otpauth://totp/Ostiary:ada?secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ&issuer=Ostiary",
+    "recovery code": "7k3m-q0tz-9xwe-4hvb",
+    "recovery code in capitals": "7K3M-Q0TZ-9XWE-4HVB",
     "database password": "hunter2-of-the-database",
     "address": "ada.lovelace@example.com",
 }
@@ -200,6 +206,12 @@ def test_production_logs_json_unless_told_otherwise(
         "credential",
         "code",
         "setup_code",
+        "seed",
+        "seed_encrypted",
+        "uri",
+        "qr_svg",
+        "recovery_code",
+        "recovery_codes",
     ],
 )
 def test_what_is_called_a_secret_is_not_written(output: Output, name: str) -> None:
@@ -211,7 +223,20 @@ def test_what_is_called_a_secret_is_not_written(output: Output, name: str) -> No
         assert event[name] == REDACTED
 
 
-@pytest.mark.parametrize("name", ["token_id", "status_code", "error_code", "user_id", "session_id", "counter", "path"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "token_id",
+        "status_code",
+        "error_code",
+        "redirect_uri",
+        "recovery_codes_left",
+        "user_id",
+        "session_id",
+        "counter",
+        "path",
+    ],
+)
 def test_what_is_needed_to_understand_a_line_is_written(output: Output, name: str) -> None:
     """S41: a log that hides everything explains nothing."""
     output.begin("json")

@@ -5,6 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from app.auth.assurance import authentication_level
+from app.auth.second_factors import is_multi_factor
 from app.auth.transports import Transport
 
 
@@ -32,11 +33,18 @@ class CurrentUser:
     methods: tuple[str, ...]
     """How they did (`amr`, RFC 8176)."""
     has_password: bool
+    has_second_factor: bool
+    """Whether the account has one that counts: then a fresh proof is one of a second factor."""
 
     @property
     def level(self) -> str:
         """How strongly they did: `aal1` or `aal2` (`acr`)."""
         return authentication_level(self.methods)
+
+    @property
+    def is_multi_factor(self) -> bool:
+        """Whether they proved two factors."""
+        return is_multi_factor(self.methods)
 
     def may(self, permission: str) -> bool:
         """Whether the caller's role carries a permission."""

@@ -4,6 +4,7 @@ from fastapi import Request
 from fastapi.requests import HTTPConnection
 from fastapi.security import APIKeyCookie, OAuth2PasswordBearer
 
+from app.auth.second_factor_cookies import PENDING_COOKIE, REMEMBERED_COOKIE
 from app.auth.tokens import DEVICE_LIFETIME
 from app.config import API_PREFIX, Settings
 from app.exceptions import CrossSiteRequest, InvalidRequest
@@ -67,14 +68,28 @@ def session_cookie_header(value: str, *, max_age: int) -> str:
 
 def find_device_cookie(request: HTTPConnection) -> str | None:
     """Return the value of the device cookie; None without one, and for two: it only ever makes things easier."""
-    values = [value for name, value in cookies_of(request) if name == DEVICE_COOKIE_NAME]
-    return values[0] if len(values) == 1 else None
+    return _find_one(request, DEVICE_COOKIE_NAME)
+
+
+def find_pending_cookie(request: HTTPConnection) -> str | None:
+    """Return what the browser keeps of a sign-in that lacks a second factor; None without one, and for two."""
+    return _find_one(request, PENDING_COOKIE)
+
+
+def find_remembered_cookie(request: HTTPConnection) -> str | None:
+    """Return what the browser keeps as one that is not asked for a second factor; None without it, and for two."""
+    return _find_one(request, REMEMBERED_COOKIE)
 
 
 def device_cookie_header(value: str) -> str:
     """Return the Set-Cookie header by which a browser is known again as one of its user's own."""
     age = int(DEVICE_LIFETIME.total_seconds())
     return f"{DEVICE_COOKIE_NAME}={value}; Max-Age={age}; Path=/; Secure; HttpOnly; SameSite=Lax"
+
+
+def _find_one(request: HTTPConnection, name: str) -> str | None:
+    values = [value for found, value in cookies_of(request) if found == name]
+    return values[0] if len(values) == 1 else None
 
 
 EXPIRED_COOKIE = session_cookie_header("", max_age=0)

@@ -14,17 +14,19 @@ import structlog
 from fastapi import Depends, Query, Request, Response
 
 from app.auth.actor import CurrentUser
-from app.auth.assurance import FEDERATED, MAILED_CODE
+from app.auth.assurance import FEDERATED, MAILED_CODE, PASSWORD
 from app.auth.credentials import (
     EXPIRED_COOKIE,
     bearer_token,
     check_keeps_cookie,
     check_same_site,
     find_device_cookie,
+    find_remembered_cookie,
     session_cookie,
 )
 from app.auth.handover import Handover
 from app.auth.passwords.pool import HashingPool
+from app.auth.second_factors import OFF, Factor
 from app.auth.transports import Transport
 from app.config import Settings
 from app.database import Client, Reader, Work
@@ -50,7 +52,7 @@ from app.provider_settings import GOOGLE, SCOPE
 from app.runtime import Runtime
 from app.services import audit
 from app.services.callers import Caller
-from app.services.sessions.issue import PASSWORD
+from app.services.sign_in.again import FACTORS
 from app.services.sign_in.stages import SignInContext
 from app.services.tokens import TokenIssuer
 
@@ -180,7 +182,7 @@ def require(permission: str) -> PermissionGuard:
 
 
 class FreshGuard(Guard):
-    """Lets in whoever is signed in and has proved who they are not long ago."""
+    """Lets in whoever is signed in and has proved who they are not long ago: with a second factor, where the account has one."""
 
     def __init__(self, max_age: timedelta) -> None:
         self.max_age = max_age
@@ -189,8 +191,9 @@ class FreshGuard(Guard):
 
     async def __call__(self, request: Request, user: SignedIn) -> CurrentUser:
         """Return the caller. Raises `InsufficientUserAuthentication`, which says what would do."""
-        if datetime.now(UTC) - user.authenticated_at > self.max_age:
-            log.info("proof.too_old", authenticated_at=user.authenticated_at.isoformat())
+        is_enough = user.is_multi_factor or not user.has_second_factor
+        if not is_enough or datetime.now(UTC) - user.authenticated_at > self.max_age:
+            log.info("proof.insufficient", authenticated_at=user.authenticated_at.isoformat(), methods=user.methods)
             methods = _ways_to_prove(user, get_runtime(request).settings)
             raise InsufficientUserAuthentication(int(self.max_age.total_seconds()), methods)
         return user
@@ -198,21 +201,27 @@ class FreshGuard(Guard):
 
 def _ways_to_prove(user: CurrentUser, settings: Settings) -> tuple[str, ...]:
     """Return how somebody can prove anew who they are. Whoever has no password may have no provider either."""
+    if user.has_second_factor:
+        return FACTORS
     if user.has_password:
         return (PASSWORD,)
-    return (FEDERATED, MAILED_CODE) if settings.MAIL_SIGN_IN == "on" else (FEDERATED,)
+    mailed = (MAILED_CODE,) if settings.MAIL_SIGN_IN == "on" else ()
+    # Where nobody is asked for a second factor a passkey is none, and proves all the same who somebody is.
+    passkey = (Factor.PASSKEY.value,) if settings.SECOND_FACTOR == OFF else ()
+    return (FEDERATED, *mailed, *passkey)
 
 
 class FreshOrPasswordGuard(FreshGuard):
-    """Lets in whoever has a password, which the service then asks for, and others after a fresh proof."""
+    """Lets in whoever has a password, which the service then asks for; others, and whoever has a second factor, after a fresh proof."""
 
     def __init__(self, max_age: timedelta) -> None:
         super().__init__(max_age)
-        self.statement = f"signed in; without a password, {self.statement}"
+        self.statement = f"signed in; without a password, or with a second factor, {self.statement}"
 
     async def __call__(self, request: Request, user: SignedIn) -> CurrentUser:
         """Return the caller. Raises `InsufficientUserAuthentication`."""
-        return user if user.has_password else await super().__call__(request, user)
+        takes_password = user.has_password and not user.has_second_factor
+        return user if takes_password else await super().__call__(request, user)
 
 
 def fresh(*, minutes: int) -> FreshGuard:
@@ -311,18 +320,25 @@ async def get_sign_in_context(
     """Return what stands around a sign-in. Raises `CrossSiteRequest`: no other site signs a browser in with a cookie."""
     runtime = get_runtime(request)
     if transport is Transport.BEARER:
-        return SignInContext(rules=runtime.sign_in)
+        return SignInContext(rules=runtime.sign_in, remembered=find_remembered_cookie(request))
     check_keeps_cookie(request)
     check_same_site(request, runtime.settings)
     present = session_cookie.find(request)
     replaces = runtime.tokens.find_cookie(present) if present else None
-    return SignInContext(rules=runtime.sign_in, transport=transport, replaces=replaces)
+    remembered = find_remembered_cookie(request)
+    return SignInContext(rules=runtime.sign_in, transport=transport, replaces=replaces, remembered=remembered)
 
 
 async def get_handover(request: Request, response: Response) -> Handover:
     """Return what hands out a session, or takes it back."""
     runtime = get_runtime(request)
-    return Handover(request, response, runtime.tokens, remembers_devices=runtime.limiter.enabled)
+    return Handover(
+        request,
+        response,
+        runtime.tokens,
+        remembers_devices=runtime.limiter.enabled,
+        remembered_seconds=runtime.settings.REMEMBER_DEVICE_DAYS * 86400,
+    )
 
 
 async def get_preferred_locale(request: Request) -> str | None:

@@ -15,6 +15,7 @@ from app.auth.credentials import (
     session_cookie_header,
 )
 from app.auth.identifiers import new_id
+from app.auth.second_factor_cookies import remembered_cookie_header
 from app.auth.tokens import CookieReplacement, DeviceToken
 from app.auth.transports import Transport
 from app.schemas.auth import AccessTokenResponse, CookieSessionResponse, TokenResponse
@@ -31,6 +32,8 @@ class Handover:
     tokens: TokenIssuer
     remembers_devices: bool
     """Whether a browser is known again as one of its user's own: for the limits, and without them for nothing."""
+    remembered_seconds: int
+    """For how long a browser that its user trusts is asked for no second factor."""
 
     async def begin(self, issued: Issued | IssuedCookie) -> TokenResponse | CookieSessionResponse:
         """Return the answer for a new session. The browser is known as one of this user's own from now on."""
@@ -38,6 +41,11 @@ class Handover:
         known = self._known_device(user_id)
         self._remember_device(user_id, known.device_id if known else new_id(), issued.device_generation)
         return await self.tokens_of(issued) if isinstance(issued, Issued) else self._cookie_of(issued)
+
+    def remember(self, token: str | None) -> None:
+        """Let the browser keep that it is asked for no second factor, if there is something to keep."""
+        if token is not None:
+            self.response.headers.append("Set-Cookie", remembered_cookie_header(token, max_age=self.remembered_seconds))
 
     async def renew(self, issued: IssuedAccess | IssuedCookie) -> AccessTokenResponse | CookieSessionResponse:
         """Return the answer for a fresh proof: a new access token alone, or a new cookie."""

@@ -12,7 +12,14 @@ from fastapi.params import Depends as Dependency
 
 from app.auth.actor import CurrentUser
 from app.auth.dependencies import FORM_TYPE, SignedIn, client_of, get_runtime
-from app.exceptions import DatabaseUnavailable, LimitsUnavailable, NewPasswordRefused, RateLimited
+from app.exceptions import (
+    DatabaseUnavailable,
+    InsufficientUserAuthentication,
+    LimitsUnavailable,
+    NewPasswordRefused,
+    RateLimited,
+    SecondFactorRequired,
+)
 from app.limits.limiter import Limiter, Spent, Trier
 from app.limits.policy import LIMITS, Limit, Per
 from app.services.limits import find_trier, note_refusal
@@ -65,8 +72,9 @@ class LimitGuard:
             raise
         try:
             yield
-        except (RequestValidationError, NewPasswordRefused):
-            # No password and no code was looked at, or they were right. Any other 422 may be an extension's "wrong".
+        except (RequestValidationError, NewPasswordRefused, SecondFactorRequired, InsufficientUserAuthentication):
+            # No password and no code was looked at, or they were right: wrong second factors are counted where they are
+            # asked for. Any other 422 may be an extension's "wrong".
             if not trier.is_unreadable:
                 await self._give_back(runtime.limiter, spent)
             raise

@@ -22,7 +22,7 @@ from app.extensions import load_extensions
 from app.logs import configure_logging
 from app.main import create_app
 from app.migrations import revisions
-from app.pages import dev_mailbox
+from app.pages import dev_factors, dev_mailbox
 from app.providers import is_google_offline
 from app.routes import route_map
 from app.services.administrators import has_administrator, new_setup_code
@@ -137,5 +137,7 @@ async def _welcome(settings: Settings) -> str:
         lines.append("  Google               is not played here: others can reach this server (HOST, PUBLIC_URL)")
     if dev_mailbox.is_served(settings):
         lines.append(f"  Mail                 stays here: {settings.PUBLIC_URL}{dev_mailbox.router.prefix}")
+    if dev_factors.is_served(settings):
+        lines.append(f"  Passkeys             can be tried at {dev_factors.address(settings)}")
     lines += [f"  Warning              {finding.text}" for finding in misspelt_settings()]
     return "\n".join(lines)

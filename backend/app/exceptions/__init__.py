@@ -51,6 +51,15 @@ from app.exceptions.general import (
 )
 from app.exceptions.limits import LimitsUnavailable, RateLimited
 from app.exceptions.mailed import EmailNotVerified, InvitationOpen, MailedProofInvalid, SignUpClosed
+from app.exceptions.second_factors import (
+    EnrolmentNotBegun,
+    PasskeyRefused,
+    PendingSignInInvalid,
+    SecondFactorNeeded,
+    SecondFactorRequired,
+    SecondFactorWrong,
+    TooManyPasskeys,
+)
 
 __all__ = [
     "AppException",
@@ -60,6 +69,7 @@ __all__ = [
     "DatabaseUnavailable",
     "EmailNotVerified",
     "EmailTaken",
+    "EnrolmentNotBegun",
     "FieldCode",
     "FieldInvalid",
     "FlowInvalid",
@@ -83,6 +93,8 @@ __all__ = [
     "NotAuthenticated",
     "NotFoundError",
     "NotReady",
+    "PasskeyRefused",
+    "PendingSignInInvalid",
     "PermissionDenied",
     "ProviderConsentRequired",
     "ProviderFailed",
@@ -92,12 +104,16 @@ __all__ = [
     "RefreshTokenInvalid",
     "Refusal",
     "ReturnToRefused",
+    "SecondFactorNeeded",
+    "SecondFactorRequired",
+    "SecondFactorWrong",
     "ServiceUnavailable",
     "SessionEnded",
     "SetupCodeInvalid",
     "SignUpClosed",
     "TokenExpired",
     "TokenInvalid",
+    "TooManyPasskeys",
     "UnsupportedMediaType",
     "ValidationFailed",
     "WrongPassword",

@@ -196,20 +196,24 @@ class SessionEnded(TokenInvalid, Refusal):
 class InsufficientUserAuthentication(NotAuthenticated):
     """The proof of who is calling is older than this route takes; another one will do (RFC 9470, section 3).
 
-    The `max_age` member says how old it may be, in seconds; `methods` says which proofs the account can give within
-    its session: `pwd` at /auth/reauthenticate. Without a password it signs in anew: `fed` through a provider, with
-    `?fresh=true`; `email` with a mailed code.
+    The `max_age` member says how old it may be, in seconds; it is left out where a password was given and is no proof, however
+    new. `methods` says which proofs do: at /auth/reauthenticate `pwd`, the password, or for an account with a second factor `totp`,
+    `passkey`, `recovery_code`. Without a password it signs in anew: `fed` through a provider, with `?fresh=true`; `email` with a mailed
+    code.
     """
 
     code = "INSUFFICIENT_USER_AUTHENTICATION"
     title = "Prove once more who you are"
 
-    def __init__(self, max_age: int = 0, methods: tuple[str, ...] = ()) -> None:
+    def __init__(self, max_age: int | None = 0, methods: tuple[str, ...] = ()) -> None:
+        """`max_age` None: however new the proof is, it is of the wrong kind."""
         super().__init__()
-        self.members.update(max_age=max_age, methods=list(methods))
-        self.headers["WWW-Authenticate"] = (
-            f'Bearer error="insufficient_user_authentication", error_description="{self.title}", max_age="{max_age}"'
-        )
+        challenge = f'Bearer error="insufficient_user_authentication", error_description="{self.title}"'
+        if max_age is not None:
+            self.members["max_age"] = max_age
+            challenge += f', max_age="{max_age}"'
+        self.members["methods"] = list(methods)
+        self.headers["WWW-Authenticate"] = challenge
 
 
 class RefreshTokenInvalid(AppException):

@@ -11,6 +11,7 @@ from app.runtime import Runtime
 from app.services import audit_trail, outbox
 from app.services.federation import purge as arrivals
 from app.services.mailed import proofs
+from app.services.second_factors import purge as second_factors
 from app.services.sessions import purge as sessions
 
 _TEN_MINUTES, _HOUR = timedelta(minutes=10), timedelta(hours=1)
@@ -34,3 +35,6 @@ PURGE_AUDIT = purge_job("purge-audit", _HOUR, audit_trail.purge_events, batch=au
 PURGE_LIMITS = purge_job("purge-limits", _TEN_MINUTES, limits.purge_buckets, batch=limits.BATCH)
 PURGE_MAIL = purge_job("purge-mail", _HOUR, outbox.purge_mails, batch=outbox.PURGED_AT_ONCE)
 PURGE_MAILED_PROOFS = purge_job("purge-mailed-proofs", _TEN_MINUTES, proofs.purge_proofs, batch=proofs.BATCH)
+PURGE_SECOND_FACTORS = purge_job(
+    "purge-second-factors", _TEN_MINUTES, second_factors.purge_leftovers, batch=second_factors.BATCH
+)

@@ -11,8 +11,10 @@ from app.jobs.purges import (
     PURGE_LIMITS,
     PURGE_MAIL,
     PURGE_MAILED_PROOFS,
+    PURGE_SECOND_FACTORS,
     PURGE_SESSIONS,
 )
+from app.jobs.seeds import RESEAL_SEEDS
 from app.jobs.signing_keys import SIGNING_KEYS
 
 JOBS = (
@@ -24,6 +26,8 @@ JOBS = (
     SEND_MAIL,
     PURGE_MAIL,
     PURGE_MAILED_PROOFS,
+    PURGE_SECOND_FACTORS,
+    RESEAL_SEEDS,
 )
 
 

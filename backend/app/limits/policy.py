@@ -70,6 +70,12 @@ MAILED_CODE = Limit("mailed-code", _GUESSES)
 MAILED_LINK = Limit("mailed-link", (_GUESSES_FROM_ADDRESS,))
 """Links hold 256 bits: nobody guesses one, but each look-up costs."""
 PASSWORD_AGAIN = Limit("password-again", (_GUESSES_BY_CALLER, _GUESSES_FROM_ADDRESS))
+SECOND_FACTOR = Limit("second-factor", (_GUESSES_FROM_ADDRESS,))
+"""Wrong codes are counted on the account as well, by whatever sign-in they come (services/second_factors/totp.py)."""
+FACTOR_AGAIN = Limit("factor-again", (_GUESSES_BY_CALLER, _GUESSES_FROM_ADDRESS))
+PASSKEY = Limit("passkey", (_GUESSES_FROM_ADDRESS,))
+"""Nobody guesses a signature, but each look costs."""
+PASSKEY_OPTIONS = Limit("passkey-options", (Rule("passkey-options", Per.ADDRESS, (Rate(120, _SECOND),)),))
 REGISTER = Limit("register", (Rule("register", Per.ADDRESS, (Rate(30, 2 * _MINUTE),)),))
 
 
@@ -97,6 +103,10 @@ LIMITS = {
         MAILED_CODE,
         MAILED_LINK,
         PASSWORD_AGAIN,
+        SECOND_FACTOR,
+        FACTOR_AGAIN,
+        PASSKEY,
+        PASSKEY_OPTIONS,
         REGISTER,
         SEND_CODE,
         SEND_RESET,

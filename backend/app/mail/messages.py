@@ -7,6 +7,7 @@ from typing import ClassVar
 from uuid import UUID
 
 from app.auth.emails import parse_email
+from app.auth.second_factors import Factor
 from app.mail.links import Link
 from app.models import User
 
@@ -143,6 +144,16 @@ class NoticeEvent(StrEnum):
     ADDRESS_CHANGED = "address_changed"
     FACTOR_ADDED = "factor_added"
     FACTOR_REMOVED = "factor_removed"
+    FACTORS_RESET = "factors_reset"
+    """An administrator has taken them all away."""
+    CODES_REFUSED = "codes_refused"
+    """Somebody got past the first factor, and typed one wrong code after the other."""
+    RECOVERY_CODE_USED = "recovery_code_used"
+    RECOVERY_CODES_MADE = "recovery_codes_made"
+    """A new set: the ones before count no more."""
+    RECOVERY_CODES_LOW = "recovery_codes_low"
+    PASSKEY_COPIED = "passkey_copied"
+    """A passkey's counter did not grow."""
     IDENTITY_LINKED = "identity_linked"
     IDENTITY_UNLINKED = "identity_unlinked"
     SESSION_STOLEN = "session_stolen"
@@ -161,7 +172,9 @@ class SecurityNotice(Expiring):
     device: str | None
     client_address: str | None
     what: str | MaskedAddress | None = None
-    """What the event leaves open: the provider, the factor, the address."""
+    """What the event leaves open: the provider, the name of a passkey, how many codes are left, the address."""
+    factor: Factor | None = None
+    """Which kind of second factor. Not part of `what`: who names a passkey cannot make it look like an app."""
     is_last: bool = False
     """Whether no further notice of this event is written for a while, so that there may be more to see."""
     undo: Link | None

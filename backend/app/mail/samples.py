@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from jinja2 import TemplateError
 
+from app.auth.second_factors import Factor
 from app.config import ConfigurationError, Settings
 from app.mail.links import page_link
 from app.mail.locales import known_locales
@@ -29,6 +30,16 @@ _CODE = "48151623"
 _TOKEN = "sample-of-a-token"
 _DEVICE = "Firefox on Linux"
 _NAME = "Ada Lovelace"
+_OPEN = {
+    NoticeEvent.IDENTITY_LINKED: "Google",
+    NoticeEvent.IDENTITY_UNLINKED: "Google",
+    NoticeEvent.FACTOR_ADDED: "My phone",
+    NoticeEvent.PASSKEY_COPIED: "My phone",
+    NoticeEvent.RECOVERY_CODE_USED: "7",
+    NoticeEvent.RECOVERY_CODES_LOW: "2",
+}
+"""What an event leaves open."""
+_FACTORS = {NoticeEvent.FACTOR_ADDED: Factor.PASSKEY, NoticeEvent.FACTOR_REMOVED: Factor.TOTP}
 
 
 def samples(settings: Settings, locale: str | None = None) -> Iterator[Message]:
@@ -90,7 +101,8 @@ def _notice(to: Recipient, settings: Settings, event: NoticeEvent) -> SecurityNo
         at=datetime(2026, 11, 23, 6, 30, tzinfo=UTC),
         device=_DEVICE,
         client_address="203.0.113.7",
-        what="Google" if event.value.startswith("identity") else None,
+        what=_OPEN.get(event),
+        factor=_FACTORS.get(event),
         undo=None if event is NoticeEvent.SESSION_STOLEN else page_link(settings, "/mail/undo", token=_TOKEN),
         valid_for=timedelta(hours=72),
     )

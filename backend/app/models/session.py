@@ -28,6 +28,8 @@ class EndCause(StrEnum):
     ADDRESS_PROVED = "address_proved"
     """The owner of the account's address came; whoever had this session had never proved to be that."""
     WAY_IN_REMOVED = "way_in_removed"
+    FACTORS_RESET = "factors_reset"
+    """An administrator has taken away the account's second factors."""
     REFRESH_TOKEN_REUSED = "refresh_token_reused"
     USER_DISABLED = "user_disabled"
     IDLE_TIMEOUT = "idle_timeout"

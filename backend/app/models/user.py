@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, String
+from sqlalchemy import ForeignKey, Index, LargeBinary, String, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.auth.identifiers import new_id
@@ -30,6 +30,12 @@ class User(Base):
     locale: Mapped[str | None] = mapped_column(String(20))
     """The language that mail is written in, such as `de`. None: DEFAULT_LOCALE."""
     is_active: Mapped[bool] = mapped_column(default=True)
+    has_second_factor: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """Whether the account has a confirmed authenticator app or a passkey: written with each change of them."""
+    must_enrol_factor: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """An administrator has taken the account's second factors away: another one comes before the next session."""
+    passkey_handle: Mapped[bytes | None] = mapped_column(LargeBinary(32))
+    """What passkeys know the account by: random, and the same for all of them. None: it has never had one."""
     role_name: Mapped[str] = mapped_column(ForeignKey("roles.name"), default=ORDINARY, index=True)
     device_generation: Mapped[int] = mapped_column(server_default="0")
     """Which device cookies count: those that carry this number. One more makes strangers of all devices."""

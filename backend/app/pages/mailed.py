@@ -31,7 +31,9 @@ from app.auth.sign_up_browser import KnownSignUpBrowserDep
 from app.auth.transports import Transport
 from app.exceptions import NotFoundError
 from app.mail.links import MailPage
-from app.pages.rendering import PageRoute, page
+from app.pages.done import done_page
+from app.pages.rendering import PageRoute, page, render_refusals
+from app.pages.second_factor import ask_instead
 from app.schemas.base import Email, FullName, Password, RequestModel
 from app.services.mailed.address import confirm_change
 from app.services.mailed.invitations import Acceptance, accept
@@ -238,9 +240,9 @@ async def show(request: Request, name: str, settings: SettingsDep, browser: Know
     if errand is None:
         raise NotFoundError("Page")
     if errand.page is MailPage.SIGN_IN and settings.MAIL_SIGN_IN == "off":
-        return _done(request, errand.title, "Sign in where you use this account.")
+        return done_page(request, errand.title, "Sign in where you use this account.")
     if errand.page is MailPage.CHANGE and session_cookie.find(request) is None:
-        return _done(request, errand.title, NOT_SIGNED_IN)
+        return done_page(request, errand.title, NOT_SIGNED_IN)
     if errand.page is MailPage.SIGN_IN and find_flow(request) is None:
         return _show(request, NOT_ASKED_HERE)
     return _show(request, ELSEWHERE if errand.page is MailPage.VERIFY and browser is None else errand)
@@ -258,7 +260,7 @@ async def verify(
     shown = Confirming(browser=browser, password=form.password or None)
     user = await confirm_address(work, hashing, brought=form.brought, shown=shown)
     if user.password_hash is None:
-        return _done(request, "Done", NO_PASSWORD, way_on=MailPage.FORGOT)
+        return done_page(request, "Done", NO_PASSWORD, way_on=MailPage.FORGOT)
     return _done_with(request, MailPage.VERIFY)
 
 
@@ -340,6 +342,7 @@ async def mail_sign_in(request: Request, form: Annotated[AskForm, Form()], work:
 @sign_in_router.post(MailPage.SIGN_IN, dependencies=[*_OWN, _CODE])
 async def sign_in(request: Request, form: Annotated[ProofForm, Form()], work: WorkDep) -> HTMLResponse:
     """Sign this browser in."""
+    render_refusals(request, ask_instead)
     response = _done_with(request, MailPage.SIGN_IN)
     context = await get_sign_in_context(request, Transport.COOKIE)
     issued = await sign_in_with_mail(work, context, brought=form.brought, flow=take_flow(request, response))
@@ -361,11 +364,4 @@ def _show(request: Request, errand: Errand, *, asked_for: str = "") -> HTMLRespo
 
 
 def _done_with(request: Request, name: MailPage) -> HTMLResponse:
-    return _done(request, "Done", ERRANDS[name].done)
-
-
-def _done(request: Request, title: str, text: str, *, way_on: str = "") -> HTMLResponse:
-    """Return the page that says what has been done, with a way on: to the front end, if there is one."""
-    settings = get_runtime(request).settings
-    way_on = way_on or (f"{settings.FRONTEND_URL}/" if settings.has_front_end else "")
-    return page(request, "mailed_done.html", title=title, done=text, way_on=way_on)
+    return done_page(request, "Done", ERRANDS[name].done)

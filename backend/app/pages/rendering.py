@@ -45,13 +45,19 @@ class PageRoute(APIRoute):
         handle = super().get_route_handler()
 
         async def handle_for_people(request: Request) -> Response:
-            request.scope[RENDERER] = _problem_page
+            request.scope[RENDERER] = problem_page
             return await handle(request)
 
         return handle_for_people
 
 
-def _problem_page(request: Request, error: AppException) -> Response:
+def render_refusals(request: Request, renderer: Callable[[Request, AppException], Response]) -> None:
+    """Show the refusals of this request in a way of its own."""
+    request.scope[RENDERER] = renderer
+
+
+def problem_page(request: Request, error: AppException) -> Response:
+    """Return the page that says what went wrong."""
     response = page(
         request,
         "problem.html",

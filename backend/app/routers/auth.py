@@ -26,10 +26,15 @@ from app.exceptions import (
     EmailNotVerified,
     EmailTaken,
     HashingBusy,
+    InsufficientUserAuthentication,
     InvalidCredentials,
     InvalidRequest,
     LastAdministrator,
+    PasskeyRefused,
+    RateLimited,
     RefreshTokenInvalid,
+    SecondFactorRequired,
+    SecondFactorWrong,
     SessionEnded,
     SignUpClosed,
     WrongPassword,
@@ -49,12 +54,13 @@ from app.schemas.auth import (
     UpdateMeRequest,
 )
 from app.schemas.recovery import MailedResponse
+from app.schemas.second_factors import CeremonyResponse, ProveAgainRequest
 from app.schemas.users import UserResponse
 from app.services import accounts, session_management, sign_up
 from app.services.mailed.verification import VALID_FOR as VERIFICATION_VALID_FOR
 from app.services.sessions.end import end_session, end_sessions_of
 from app.services.sessions.refresh import refresh_session
-from app.services.sign_in.again import PasswordProof, prove_password_again
+from app.services.sign_in.again import PasswordProof, ask_for_passkey_again, prove_factor_again, prove_password_again
 from app.services.sign_in.password import Credentials, sign_in_with_password
 
 router = APIRouter(prefix=f"{API_PREFIX}/auth", tags=["auth"])
@@ -97,7 +103,9 @@ def _registered(response: Response, user: User | None) -> UserResponse | MailedR
 @router.post(
     "/login",
     dependencies=[Public, PlainForm, Limited("sign-in", account="username")],
-    responses=problem_responses(InvalidCredentials, EmailNotVerified, HashingBusy, InvalidRequest, CrossSiteRequest),
+    responses=problem_responses(
+        InvalidCredentials, EmailNotVerified, SecondFactorRequired, HashingBusy, InvalidRequest, CrossSiteRequest
+    ),
 )
 async def login(
     form: Annotated[LoginForm, Form()],
@@ -128,14 +136,29 @@ async def refresh(body: RefreshRequest, work: WorkDep, tokens: TokensDep, handov
 @router.post(
     "/reauthenticate",
     dependencies=[Limited("password-again")],
-    responses=problem_responses(WrongPassword, HashingBusy),
+    responses=problem_responses(
+        InsufficientUserAuthentication, WrongPassword, SecondFactorWrong, PasskeyRefused, HashingBusy, RateLimited
+    ),
 )
 async def reauthenticate(
-    body: ReauthenticateRequest, user: SignedIn, work: WorkDep, hashing: HashingDep, handover: HandoverDep
+    body: ProveAgainRequest, user: SignedIn, work: WorkDep, hashing: HashingDep, handover: HandoverDep
 ) -> AccessTokenResponse | CookieSessionResponse:
-    """Prove once more who you are, within this session, for what asks for a fresh proof."""
-    proof = PasswordProof(password=body.password, replacement=handover.cookie_replacement(user))
-    return await handover.renew(await prove_password_again(work, hashing, user=user, proof=proof))
+    """Prove once more who you are, within this session, for what asks for a fresh proof.
+
+    With the password; for an account with a second factor, with that.
+    """
+    replacement = handover.cookie_replacement(user)
+    if isinstance(body, ReauthenticateRequest):
+        proof = PasswordProof(password=body.password, replacement=replacement)
+        return await handover.renew(await prove_password_again(work, hashing, user=user, proof=proof))
+    proved = await prove_factor_again(work, user=user, answer=body.answer(), replacement=replacement)
+    return await handover.renew(proved)
+
+
+@router.post("/reauthenticate/passkey/options")
+async def reauthenticate_options(user: SignedIn, work: WorkDep) -> CeremonyResponse:
+    """Return what the browser is asked for, so that one of your passkeys answers."""
+    return CeremonyResponse.of(await ask_for_passkey_again(work, user=user))
 
 
 @router.post("/logout", status_code=status.HTTP_204_NO_CONTENT)

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 from fastapi import Depends, Path, Request, Response, status
 
-from app.auth.credentials import check_keeps_cookie, check_same_site, cookies_of, session_cookie
+from app.auth.credentials import check_keeps_cookie, check_same_site, cookies_of, find_remembered_cookie, session_cookie
 from app.auth.dependencies import get_runtime
 from app.auth.oidc.provider import Provider
 from app.auth.redirects import with_own_fragment, with_parameter
@@ -129,7 +129,8 @@ class Errands:
         """Return what stands around a sign-in that ends in the callback: the flow says how its session is carried."""
         present = session_cookie.find(self.request) if transport is Transport.COOKIE else None
         replaces = self.runtime.tokens.find_cookie(present) if present else None
-        return SignInContext(rules=self.runtime.sign_in, transport=transport, replaces=replaces)
+        remembered = find_remembered_cookie(self.request)
+        return SignInContext(rules=self.runtime.sign_in, transport=transport, replaces=replaces, remembered=remembered)
 
 
 async def get_party(request: Request) -> RelyingParty:
@@ -177,7 +178,8 @@ def _show(request: Request, error: AppException, *, gone: str | None, return_to:
         response = problem_response(error, request.scope.get("ostiary.request_id", ""))
     else:
         location = with_own_fragment(with_parameter(return_to, "error", error.code))
-        headers = {"Location": location, "Cache-Control": "no-store"}
+        # A sign-in that lacks a second factor goes on in the front end, with what the browser keeps of it.
+        headers = {**error.headers, "Location": location, "Cache-Control": "no-store"}
         response = Response(status_code=status.HTTP_303_SEE_OTHER, headers=headers)
     if gone:
         response.headers.append("Set-Cookie", gone)

@@ -6,7 +6,13 @@ from app.auth.dependencies import HandoverDep, Public, SignInContextDep, WorkDep
 from app.auth.limited import Limited
 from app.auth.mailed_flow import FlowDep, KeptFlowDep
 from app.config import API_PREFIX
-from app.exceptions import CrossSiteRequest, InvalidCredentials, InvalidRequest, MailedProofInvalid
+from app.exceptions import (
+    CrossSiteRequest,
+    InvalidCredentials,
+    InvalidRequest,
+    MailedProofInvalid,
+    SecondFactorRequired,
+)
 from app.problems import problem_responses
 from app.schemas.auth import CookieSessionResponse, TokenResponse
 from app.schemas.mailed_sign_in import MailedCodeRequest, MailedCodeResponse, MailedSignInRequest
@@ -37,7 +43,9 @@ async def request(body: MailedCodeRequest, work: WorkDep, new: FlowDep) -> Maile
 @router.post(
     "/sign-in",
     dependencies=[Public, Limited("mailed-code", account="email")],
-    responses=problem_responses(MailedProofInvalid, InvalidCredentials, InvalidRequest, CrossSiteRequest),
+    responses=problem_responses(
+        MailedProofInvalid, InvalidCredentials, SecondFactorRequired, InvalidRequest, CrossSiteRequest
+    ),
 )
 async def sign_in(
     body: MailedSignInRequest, work: WorkDep, context: SignInContextDep, kept: KeptFlowDep, handover: HandoverDep

@@ -26,6 +26,7 @@ from app.exceptions import (
     ProviderRefused,
     ProviderUnavailable,
     ReturnToRefused,
+    SecondFactorRequired,
 )
 from app.problems import problem_responses
 from app.routers.errands import ErrandsDep, OwnPage, ProofDep
@@ -56,6 +57,7 @@ _ANSWERED = (
     LinkRequired,
     IdentityTaken,
     InvalidCredentials,
+    SecondFactorRequired,
     ConflictError,
 )
 """What can go wrong when it ends."""
@@ -120,7 +122,9 @@ async def callback(request: Request, errands: ErrandsDep, work: WorkDep, handove
 @router.post(
     "/exchange",
     dependencies=[Public, Limited("provider")],
-    responses=problem_responses(FlowInvalid, InvalidCredentials, InvalidRequest, CrossSiteRequest),
+    responses=problem_responses(
+        FlowInvalid, InvalidCredentials, SecondFactorRequired, InvalidRequest, CrossSiteRequest
+    ),
 )
 async def exchange(
     body: ExchangeRequest, work: WorkDep, context: SignInContextDep, kept: ProofDep, handover: HandoverDep

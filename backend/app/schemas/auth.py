@@ -60,6 +60,7 @@ class RefreshRequest(RequestModel):
 class ReauthenticateRequest(RequestModel):
     """The password, as a fresh proof."""
 
+    method: Literal["password"] = "password"
     password: Password
 
 

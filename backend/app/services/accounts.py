@@ -27,6 +27,7 @@ from app.services.administrators import keep_an_administrator
 from app.services.callers import lock_current_user
 from app.services.mailed.notices import notify
 from app.services.mailed.proofs import forget_proofs, leave_to_reader
+from app.services.second_factors.remembered import forget_all
 from app.services.sessions.end import end_sessions_of
 from app.services.sessions.events import record_habit
 
@@ -137,7 +138,7 @@ async def change_password(work: Work, hashing: HashingPool, *, user: CurrentUser
     Devices that were known are strangers: whoever has learnt the former password has nothing of them. Returns by which
     number devices are known from now on (`Handover.keep_device`).
 
-    `current` is None only for an account without a password, whose caller has given another fresh proof. Raises
+    `current` is None only for an account without a password, or with a second factor, whose caller has given another fresh proof. Raises
     `WrongPassword` when the current one is wrong or was changed meanwhile, `SessionEnded` when the session was ended
     meanwhile, `FieldInvalid` when the new one is not accepted.
     """
@@ -159,6 +160,7 @@ async def change_password(work: Work, hashing: HashingPool, *, user: CurrentUser
     # address takes no link away that its owner has in the mailbox.
     if user.email_verified or user.role != ORDINARY:
         await forget_proofs(work, user_id=user.id, purposes=[Purpose.RESET_PASSWORD, Purpose.SIGN_IN])
+    await forget_all(work, user_id=user.id)
     await audit.record(work, AuditKind.USER_PASSWORD_CHANGED, **_by(user), detail={"first": stored is None})
     await notify(work, user_id=user.id, event=NoticeEvent.PASSWORD_CHANGED)
     return devices
@@ -184,10 +186,13 @@ async def delete_account(work: Work, hashing: HashingPool, *, user: CurrentUser,
 async def _proved_hash(work: Work, hashing: HashingPool, *, user: CurrentUser, password: str | None) -> str | None:
     """Return the stored hash once its password has been proved, or None where there is none and none was sent.
 
-    Who had a password when the request began must send it: no other proof was asked of them. Raises `WrongPassword`.
+    Who had a password, and no second factor, when the request began must send it: no other proof was asked of them. Raises
+    `WrongPassword`.
     """
     if password is None and not user.has_password:
         return None
+    if password is None and user.has_second_factor:
+        return await _stored_hash(work, user)
     return await verified_password_hash(work, hashing, user=user, password=password or "")
 
 
@@ -197,13 +202,17 @@ async def verified_password_hash(work: Work, hashing: HashingPool, *, user: Curr
     Raises `WrongPassword`, which the session's story keeps: its owner may not be the one who is guessing.
     """
     hashing.check_capacity()
-    row = await work.read.first(select(User.password_hash).where(User.id == user.id))
-    stored: str | None = row.password_hash if row else None
+    stored = await _stored_hash(work, user)
     if not await hashing.verify(password, stored) or stored is None:
         audit.refuse(work, AuditKind.USER_PASSWORD_REFUSED, **_by(user), cause=WrongPassword.code)
         await record_habit(work, user.session_id, kind=SessionEventKind.PASSWORD_REFUSED, once_per_address=False)
         raise WrongPassword
     return stored
+
+
+async def _stored_hash(work: Work, user: CurrentUser) -> str | None:
+    row = await work.read.first(select(User.password_hash).where(User.id == user.id))
+    return row.password_hash if row else None
 
 
 def checked_email(text: str) -> EmailAddress:

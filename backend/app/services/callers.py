@@ -14,7 +14,9 @@ from uuid import UUID
 from sqlalchemy import ARRAY, ColumnElement, Row, Select, String, Uuid, any_, bindparam, column, func, select
 
 from app.auth.actor import CurrentUser
+from app.auth.assurance import PASSWORD
 from app.auth.jwt import AccessClaims
+from app.auth.second_factors import OFF
 from app.auth.tokens import CookieToken
 from app.auth.transports import Transport
 from app.batching import BatchingReader
@@ -23,13 +25,13 @@ from app.database import IDENTIFYING_STATEMENTS, Database, Reader, Work
 from app.exceptions import SessionEnded, TokenInvalid
 from app.models import EndCause, RolePermission, Session, User
 from app.models.role import Role
-from app.services.sessions.issue import LONG_AGO, PASSWORD
+from app.services.sessions.issue import LONG_AGO
 from app.services.sessions.state import end_cause_of
 
 LARGEST_BATCH = 200
 
 
-def _callers(condition: ColumnElement[bool]) -> Select[Any]:
+def _callers(condition: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
     """Everything that a guard needs to know of a session, in one row."""
     permissions = (
         select(func.coalesce(func.aggregate_strings(RolePermission.permission, " "), ""))
@@ -44,6 +46,7 @@ def _callers(condition: ColumnElement[bool]) -> Select[Any]:
             User.is_active,
             User.email_verified_at.is_not(None).label("email_verified"),
             User.password_hash.is_not(None).label("has_password"),
+            User.has_second_factor,
             User.role_name,
             User.created_at,
             Role.rank,
@@ -102,6 +105,7 @@ class Callers:
         """Prepare; `sessions` replaces the reader, for whoever wants to measure another."""
         self._read = database.identify
         self._is_sqlite = database.is_sqlite
+        self._settings = settings
         self._grace = settings.refresh_grace_ttl
         self._sessions = sessions or BatchingReader(
             self._find_many,
@@ -118,7 +122,7 @@ class Callers:
         row = await self._sessions.find(claims.session_id)
         if row is None or row.id != claims.subject or row.transport != Transport.BEARER:
             raise TokenInvalid
-        return _caller(row, now, _Proof(claims.authenticated_at, claims.methods))
+        return _caller(row, now, _Proof(claims.authenticated_at, claims.methods), self._settings)
 
     async def find_by_cookie(self, cookie: CookieToken, *, now: datetime) -> Caller:
         """Return the caller behind a session cookie whose MAC has been checked.
@@ -130,13 +134,13 @@ class Callers:
         if row is None or row.transport != Transport.COOKIE:
             raise TokenInvalid
         if hmac.compare_digest(row.secret_digest, cookie.secret_digest):
-            return _caller(row, now, _Proof(row.authenticated_at, tuple(row.methods.split(" "))))
+            return _caller(row, now, _Proof(row.authenticated_at, tuple(row.methods.split(" "))), self._settings)
         is_former = hmac.compare_digest(row.former_secret_digest or b"", cookie.secret_digest)
         if not is_former or row.refreshed_at + self._grace < now:
             raise TokenInvalid
         first = row.methods.split(" ")[0]
         # When somebody proved it to a provider has been overwritten by the newer proof: nobody knows it any more.
-        return _caller(row, now, _Proof(row.began_at if first == PASSWORD else LONG_AGO, (first,)))
+        return _caller(row, now, _Proof(row.began_at if first == PASSWORD else LONG_AGO, (first,)), self._settings)
 
     async def close(self) -> None:
         """Wait until nothing is under way any more."""
@@ -164,7 +168,7 @@ async def reread_current_user(work: Work, *, user: CurrentUser) -> CurrentUser:
     row = (await work.db.execute(_ONE, {"session_id": user.session_id})).first()
     if row is None:
         raise TokenInvalid
-    return _caller(row, work.now, _Proof(user.authenticated_at, user.methods)).user
+    return _caller(row, work.now, _Proof(user.authenticated_at, user.methods), work.settings).user
 
 
 async def lock_current_user(work: Work, *, user: CurrentUser) -> CurrentUser:
@@ -177,7 +181,7 @@ async def lock_current_user(work: Work, *, user: CurrentUser) -> CurrentUser:
     return await reread_current_user(work, user=user)
 
 
-def _caller(row: Row[Any], now: datetime, proof: _Proof) -> Caller:
+def _caller(row: Row[Any], now: datetime, proof: _Proof, settings: Settings) -> Caller:
     if cause := end_cause_of(row, now) or (None if row.is_active else EndCause.USER_DISABLED.value):
         raise SessionEnded(cause)
     user = CurrentUser(
@@ -196,5 +200,6 @@ def _caller(row: Row[Any], now: datetime, proof: _Proof) -> Caller:
         authenticated_at=proof.at,
         methods=proof.methods,
         has_password=row.has_password,
+        has_second_factor=row.has_second_factor and settings.SECOND_FACTOR != OFF,
     )
     return Caller(user=user, last_seen_at=row.last_seen_at)

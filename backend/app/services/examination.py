@@ -16,10 +16,13 @@ from app.config import Settings
 from app.database import Database
 from app.exceptions import NotReady, ProviderFailed, ProviderUnavailable
 from app.migrations import Revisions
+from app.second_factor_settings import is_network_address, own_domain
 from app.services.administrators import has_administrator
 from app.services.federation.documents import discovery_url, fetch_metadata
 from app.services.federation.outbound import Outbound
 from app.services.readiness import check_readiness
+from app.services.second_factors.resealing import count_seeds
+from app.services.second_factors.seeds import SeedSeals
 from app.services.signing_keys import HeldKey, read_keys, timetable
 
 ADVISED_PASSWORD_LENGTH = 15
@@ -43,6 +46,7 @@ async def examine(settings: Settings, database: Database, expected: Revisions) -
     if findings[0].level == "ok":
         findings.append(await _administrator(database))
         findings += _signing_keys(await read_keys(database.read, settings), datetime.now(UTC))
+        findings += await _seeds(settings, database)
     return [*findings, *_settings(settings), *misspelt_settings(), *_files(settings)]
 
 
@@ -106,9 +110,38 @@ def _signing_keys(keys: Sequence[HeldKey], now: datetime) -> Iterator[Finding]:
         yield Finding("ok", f"signing key {current.kid} ({current.algorithm}) signs")
 
 
+async def _seeds(settings: Settings, database: Database) -> list[Finding]:
+    counts = await count_seeds(database.read, SeedSeals.of(settings))
+    findings = []
+    if counts.unreadable:
+        findings.append(
+            Finding(
+                "fault",
+                f"seeds of authenticator apps: no secret opens {counts.unreadable}, so the codes of these apps are refused. "
+                "Add the former SECRET_KEY to SECRET_KEY_PREVIOUS, or reset the second factors of their users",
+                "V13.3.1",
+            )
+        )
+    if counts.outdated:
+        findings.append(
+            Finding(
+                "advice",
+                f"seeds of authenticator apps: {counts.outdated} still need a former secret. A running server seals them "
+                "anew within minutes; leave SECRET_KEY_PREVIOUS as it is until then",
+            )
+        )
+    return findings or [Finding("ok", "seeds of authenticator apps: none needs a former secret")]
+
+
 def _settings(settings: Settings) -> Iterator[Finding]:
     if settings.GOOGLE_CLIENT_ID and not (settings.GOOGLE_ISSUER or settings.GOOGLE_CLIENT_ID.endswith(_GOOGLE_CLIENT)):
         yield Finding("advice", f"GOOGLE_CLIENT_ID does not end in {_GOOGLE_CLIENT}, as Google's do. Copy it once more")
+    if is_network_address(own_domain(settings.PUBLIC_URL)):
+        yield Finding(
+            "advice",
+            "PUBLIC_URL is a network address, and browsers make no passkeys there. Give this server a name before anybody "
+            "wants one",
+        )
     if not settings.is_production:
         yield Finding("advice", "ENVIRONMENT is development. Set it to production before others can reach this")
         return

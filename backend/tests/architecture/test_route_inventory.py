@@ -1,5 +1,7 @@
 """Who may call what, written down once more by hand: a change here is a security review."""
 
+import re
+
 import pytest
 from fastapi import FastAPI
 from fastapi.routing import APIRoute, iter_route_contexts
@@ -23,18 +25,46 @@ _INVENTORY = [
     ("POST", "/api/v1/auth/logout/others", "signed in"),
     ("GET", "/api/v1/auth/me", "signed in"),
     ("PATCH", "/api/v1/auth/me", "signed in"),
-    ("POST", "/api/v1/auth/me/delete", "signed in; without a password, proved within 10 minutes"),
+    (
+        "POST",
+        "/api/v1/auth/me/delete",
+        "signed in; without a password, or with a second factor, proved within 10 minutes",
+    ),
     ("POST", "/api/v1/auth/me/email", "proved within 10 minutes"),
     ("POST", "/api/v1/auth/me/email/confirm", "signed in"),
     ("GET", "/api/v1/auth/me/events", "signed in"),
+    ("GET", "/api/v1/auth/me/factors", "signed in"),
     ("GET", "/api/v1/auth/me/identities", "signed in"),
     ("DELETE", "/api/v1/auth/me/identities/{identity_id}", "proved within 10 minutes"),
-    ("POST", "/api/v1/auth/me/password", "signed in; without a password, proved within 10 minutes"),
+    ("GET", "/api/v1/auth/me/passkeys", "signed in"),
+    ("POST", "/api/v1/auth/me/passkeys", "proved within 10 minutes"),
+    ("POST", "/api/v1/auth/me/passkeys/options", "proved within 10 minutes"),
+    ("DELETE", "/api/v1/auth/me/passkeys/{passkey_id}", "proved within 10 minutes"),
+    ("PATCH", "/api/v1/auth/me/passkeys/{passkey_id}", "signed in"),
+    (
+        "POST",
+        "/api/v1/auth/me/password",
+        "signed in; without a password, or with a second factor, proved within 10 minutes",
+    ),
+    ("POST", "/api/v1/auth/me/recovery-codes", "proved within 10 minutes"),
+    ("DELETE", "/api/v1/auth/me/remembered-devices", "signed in"),
+    ("DELETE", "/api/v1/auth/me/remembered-devices/{device_id}", "signed in"),
+    ("DELETE", "/api/v1/auth/me/totp", "proved within 10 minutes"),
+    ("POST", "/api/v1/auth/me/totp", "proved within 10 minutes"),
+    ("POST", "/api/v1/auth/me/totp/confirm", "proved within 10 minutes"),
+    ("POST", "/api/v1/auth/passkey", "public"),
+    ("POST", "/api/v1/auth/passkey/options", "public"),
     ("POST", "/api/v1/auth/password/forgot", "public"),
     ("POST", "/api/v1/auth/password/reset", "public"),
     ("POST", "/api/v1/auth/reauthenticate", "signed in"),
+    ("POST", "/api/v1/auth/reauthenticate/passkey/options", "signed in"),
     ("POST", "/api/v1/auth/refresh", "public"),
     ("POST", "/api/v1/auth/register", "public"),
+    ("POST", "/api/v1/auth/second-factor", "public"),
+    ("POST", "/api/v1/auth/second-factor/passkey/options", "public"),
+    ("POST", "/api/v1/auth/second-factor/status", "public"),
+    ("POST", "/api/v1/auth/second-factor/totp", "public"),
+    ("POST", "/api/v1/auth/second-factor/totp/confirm", "public"),
     ("POST", "/api/v1/auth/undo", "public"),
     ("POST", "/api/v1/auth/verification/confirm", "public"),
     ("POST", "/api/v1/auth/verification/resend", "public"),
@@ -55,6 +85,7 @@ _INVENTORY = [
     ("GET", "/api/v1/users/", "permission users:read"),
     ("GET", "/api/v1/users/{user_id}", "signed in"),
     ("PATCH", "/api/v1/users/{user_id}", "permission users:write"),
+    ("POST", "/api/v1/users/{user_id}/factors/reset", "permission users:reset_factors, proved within 10 minutes"),
     ("DELETE", "/api/v1/users/{user_id}/sessions", "permission users:write"),
     ("GET", "/api/v1/users/{user_id}/sessions", "permission users:read"),
     ("GET", "/assets/{name}", "public"),
@@ -68,6 +99,10 @@ _INVENTORY = [
     ("POST", "/mail/reset", "public"),
     ("POST", "/mail/sign-in", "public"),
     ("POST", "/mail/sign-in/mail", "public"),
+    ("GET,HEAD", "/mail/sign-in/second-factor", "public"),
+    ("POST", "/mail/sign-in/second-factor", "public"),
+    ("POST", "/mail/sign-in/second-factor/app", "public"),
+    ("POST", "/mail/sign-in/second-factor/app/confirm", "public"),
     ("POST", "/mail/undo", "public"),
     ("POST", "/mail/verify", "public"),
     ("POST", "/mail/verify/mail", "public"),
@@ -81,6 +116,11 @@ DOCUMENT_ROUTES = {
     ("GET,HEAD", "/docs", "public"),
     ("GET,HEAD", "/openapi.json", "public"),
 }
+FACTORS_PAGE = ("GET,HEAD", "/dev/factors", "public")
+SECOND_FACTOR_PATHS = re.compile(
+    r"/api/v1/auth/second-factor|/mail/sign-in/second-factor"
+    r"|/api/v1/auth/me/(factors|totp|recovery-codes|remembered-devices)"
+)
 MAIL = {"SMTP_HOST": "smtp.example.com", "MAIL_FROM": "accounts@example.com"}
 PRODUCTION = {"ENVIRONMENT": "production", "PUBLIC_URL": "https://accounts.example.com", **MAIL}
 NOT_THIS_MACHINE = {"PUBLIC_URL": "http://192.168.1.7:8000"}
@@ -98,25 +138,27 @@ def test_a_production_installation_serves_exactly_these_routes() -> None:
     """3.5-16, S11, S13, S83, V8.1.1: every route with who may call it, and no route more."""
     routes = routes_of(application(**PRODUCTION))
     assert sorted(routes) == sorted(_INVENTORY)
-    assert len(routes) == 65
+    assert len(routes) == 90
 
 
 GOOGLE = {"GOOGLE_CLIENT_ID": "real", "GOOGLE_CLIENT_SECRET": "real"}
 
 
 @pytest.mark.parametrize(
-    "settings", [{**GOOGLE, **MAIL}, {**PRODUCTION, "DOCS_ENABLED": True}], ids=["development", "asked for"]
+    "settings",
+    [{**GOOGLE, **MAIL, **NOT_THIS_MACHINE}, {**PRODUCTION, "DOCS_ENABLED": True}],
+    ids=["development", "asked for"],
 )
 def test_the_api_document_adds_two_routes_where_it_is_enabled(settings: dict[str, object]) -> None:
     """S83, V13.4.5."""
     routes = routes_of(application(**settings))
-    assert len(routes) == 67
+    assert len(routes) == 92
     assert set(routes) == INVENTORY | DOCUMENT_ROUTES
 
 
 def test_who_has_no_client_at_google_gets_one_that_plays_google() -> None:
     """V13.4.2, V15.2.3: in development, and only where nobody else can reach the server."""
-    added = set(routes_of(application(**MAIL))) - INVENTORY - DOCUMENT_ROUTES
+    added = set(routes_of(application(**MAIL))) - INVENTORY - DOCUMENT_ROUTES - {FACTORS_PAGE}
     assert len(added) == 10
     assert all(path.startswith("/dev/google/") and guard == "public" for _, path, guard in added)
     for elsewhere in (PRODUCTION, NOT_THIS_MACHINE, GOOGLE):
@@ -125,7 +167,7 @@ def test_who_has_no_client_at_google_gets_one_that_plays_google() -> None:
 
 def test_who_has_no_mail_server_gets_a_mailbox() -> None:
     """V13.4.2, V15.2.3: in development, and only where nobody else can reach the server."""
-    added = set(routes_of(application(**GOOGLE))) - INVENTORY - DOCUMENT_ROUTES
+    added = set(routes_of(application(**GOOGLE))) - INVENTORY - DOCUMENT_ROUTES - {FACTORS_PAGE}
     assert added == {
         ("GET,HEAD", "/dev/mailbox", "public"),
         ("GET,HEAD", "/dev/mailbox/{mail_id}", "public"),
@@ -133,6 +175,19 @@ def test_who_has_no_mail_server_gets_a_mailbox() -> None:
     }
     for elsewhere in (PRODUCTION, NOT_THIS_MACHINE, MAIL):
         assert not any(path.startswith("/dev/mailbox") for _, path, _ in routes_of(application(**elsewhere)))
+
+
+def test_a_page_to_try_second_factors_is_served_on_this_machine_alone() -> None:
+    """V13.4.2, V15.2.3: in development, and only where nobody else can reach the server."""
+    assert FACTORS_PAGE in routes_of(application(**GOOGLE, **MAIL))
+    for elsewhere in (PRODUCTION, NOT_THIS_MACHINE, {"SECOND_FACTOR": "off"}):
+        assert FACTORS_PAGE not in routes_of(application(**elsewhere))
+
+
+def test_without_second_factors_their_routes_are_not_served() -> None:
+    """3.5-16: what is off cannot be asked for; passkeys still sign in, and can be removed, also by an administrator."""
+    missing = INVENTORY - set(routes_of(application(**PRODUCTION, SECOND_FACTOR="off")))
+    assert missing == {entry for entry in INVENTORY if SECOND_FACTOR_PATHS.match(entry[1])}
 
 
 def test_an_extension_adds_its_routes_and_changes_none_of_ours() -> None:

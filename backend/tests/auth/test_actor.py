@@ -23,6 +23,7 @@ ADA = CurrentUser(
     authenticated_at=datetime(2026, 1, 2, tzinfo=UTC),
     methods=("pwd",),
     has_password=True,
+    has_second_factor=False,
 )
 
 

@@ -11,7 +11,28 @@ def test_one_factor_however_often_is_the_first_level(methods: list[str]) -> None
     assert authentication_level(methods) == "aal1"
 
 
-@pytest.mark.parametrize("unknown", ["", "PWD", "pwd ", "mfa", "otp", "aal2", "hwk", "\x00"])
+@pytest.mark.parametrize(
+    ("methods", "level"),
+    [
+        (["pwd", "otp"], "aal2"),
+        (["email", "otp"], "aal1"),
+        (["fed", "otp"], "aal2"),
+        (["pwd", "swk"], "aal2"),
+        (["pwd", "recovery"], "aal2"),
+        (["hwk", "uv"], "aal2"),
+        (["swk", "uv", "mfa"], "aal2"),
+        (["hwk"], "aal1"),
+        (["hwk", "otp"], "aal1"),
+        (["hwk", "recovery", "mfa"], "aal1"),
+        (["pwd", "fed"], "aal1"),
+    ],
+)
+def test_two_factors_of_different_kinds_are_the_second_level(methods: list[str], level: str) -> None:
+    """SE-01, 3.5-03: what one has twice is one factor, and a word that nobody proved is none."""
+    assert authentication_level(methods) == level
+
+
+@pytest.mark.parametrize("unknown", ["", "PWD", "pwd ", "mfa", "OTP", "aal2", "hwk ", "\x00"])
 def test_a_method_that_is_unknown_proves_nothing(unknown: str) -> None:
     """3.5-15: what nobody has rated cannot raise anybody."""
     assert authentication_level([unknown]) == "aal1"

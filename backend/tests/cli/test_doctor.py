@@ -113,6 +113,25 @@ async def test_a_client_id_that_is_none_of_google_s_is_advice(
     assert advised is any(each.level == "advice" and "GOOGLE_CLIENT_ID" in each.text for each in findings)
 
 
+@pytest.mark.parametrize(
+    ("url", "advised"),
+    [
+        ("http://192.0.2.7:8000", True),
+        ("http://[2001:db8::1]", True),
+        ("http://127.0.0.1:8000", False),
+        ("http://[::1]:8000", False),
+        ("http://localhost:8000", False),
+        ("http://accounts.example.com", False),
+    ],
+)
+async def test_a_network_address_in_place_of_a_name_is_advice(
+    app: FastAPI, runtime: Runtime, database_url: str, url: str, advised: bool
+) -> None:
+    """WA-04: no browser makes a passkey there. On this machine everybody can say `localhost`."""
+    findings = await examine(settings_for(database_url, PUBLIC_URL=url), runtime.database, app.state.revisions)
+    assert advised is any(each.level == "advice" and "passkeys" in each.text for each in findings)
+
+
 async def test_who_plays_google_in_tests_is_asked_as_any_provider(database_url: str) -> None:
     async with misbehaving() as server:
         google = {"GOOGLE_CLIENT_ID": "123", "GOOGLE_CLIENT_SECRET": "s", "GOOGLE_ISSUER": server.url}

@@ -9,10 +9,13 @@ from uuid import UUID
 
 import httpx2
 
+from app.auth.assurance import PASSWORD as BY_PASSWORD
+from app.auth.transports import Transport
 from app.config import Settings
 from app.runtime import Runtime
-from app.services.sessions.issue import PASSWORD as BY_PASSWORD
+from app.services.second_factors.gate import Carrier
 from app.services.sessions.issue import Issued, begin_session
+from app.services.sign_in.attempt import Attempt
 from app.services.tokens import SignedTokens
 from tests.accounts import CLIENT, Accounts, Person
 from tests.conftest import SECRET, settings_for
@@ -98,7 +101,12 @@ async def begin_sessions(runtime: Runtime, users: Sequence[UUID], number: int) -
     """Begin sessions in one transaction, by turns for these users, by the service and without the cost of passwords."""
     async with runtime.database.begin(CLIENT) as work:
         begun = [
-            await begin_session(work, user_id=users[turn % len(users)], methods=[BY_PASSWORD]) for turn in range(number)
+            await begin_session(
+                work,
+                attempt=Attempt(users[turn % len(users)], (BY_PASSWORD,)),
+                carrier=Carrier(Transport.BEARER),
+            )
+            for turn in range(number)
         ]
     return [await runtime.tokens.sign(each.issued) for each in begun if isinstance(each.issued, Issued)]
 

@@ -59,6 +59,20 @@ CALLS: list[tuple[str, str, Any]] = [
     ("POST", "/auth/google/link", {"return_to": "/"}),
     ("GET", "/auth/me/identities", None),
     ("DELETE", f"/auth/me/identities/{new_id()}", None),
+    ("GET", "/auth/me/factors", None),
+    ("POST", "/auth/me/totp", None),
+    ("POST", "/auth/me/totp/confirm", {"code": "123456"}),
+    ("DELETE", "/auth/me/totp", None),
+    ("POST", "/auth/me/recovery-codes", None),
+    ("GET", "/auth/me/passkeys", None),
+    ("POST", "/auth/me/passkeys/options", None),
+    ("POST", "/auth/me/passkeys", {"name": "My phone", "ceremony": "x", "credential": {"id": "x"}}),
+    ("PATCH", f"/auth/me/passkeys/{new_id()}", {"name": "My phone"}),
+    ("DELETE", f"/auth/me/passkeys/{new_id()}", None),
+    ("DELETE", "/auth/me/remembered-devices", None),
+    ("DELETE", f"/auth/me/remembered-devices/{new_id()}", None),
+    ("POST", "/auth/reauthenticate/passkey/options", None),
+    ("POST", f"/users/{new_id()}/factors/reset", {"reason": "The phone is lost"}),
 ]
 
 
@@ -111,6 +125,23 @@ async def test_signing_up_in_and_on_say_not_now() -> None:
         problem_of(await alone.http.post(f"{API}/auth/login", data=form), 503, "DATABASE_UNAVAILABLE")
         problem_of(await alone.http.post(f"{API}/auth/register", json=newcomer), 503, "DATABASE_UNAVAILABLE")
         problem_of(await ada.refresh(), 503, "DATABASE_UNAVAILABLE")
+
+
+@pytest.mark.parametrize(
+    ("step", "body"),
+    [
+        ("", {"method": "totp", "code": "123456"}),
+        ("/status", {}),
+        ("/passkey/options", {}),
+        ("/totp", {}),
+        ("/totp/confirm", {"code": "123456"}),
+    ],
+)
+async def test_a_sign_in_that_lacks_a_second_factor_says_not_now(step: str, body: dict[str, str]) -> None:
+    """V16.5.2: nobody is told that their sign-in is over."""
+    async with without_a_database() as (alone, _):
+        answer = await alone.http.post(f"{API}/auth/second-factor{step}", json={"pending": "x", **body})
+        problem_of(answer, 503, "DATABASE_UNAVAILABLE")
 
 
 async def test_what_needs_no_database_to_be_refused_is_refused() -> None:

@@ -31,7 +31,8 @@ from app.services.federation.situations import Found, account_with_address, iden
 from app.services.mailed.invitations import spend_invitation
 from app.services.mailed.notices import notify
 from app.services.sessions.state import living_session
-from app.services.sign_in.stages import Admission, Attempt, SignInRules, ask_gates
+from app.services.sign_in.attempt import Attempt
+from app.services.sign_in.stages import Admission, SignInRules, ask_gates
 from app.services.sign_up import sign_up_is_open
 
 _ATTEMPTS = 3

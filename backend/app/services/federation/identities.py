@@ -10,7 +10,7 @@ from app.auth.actor import CurrentUser
 from app.database import Reader, Work
 from app.exceptions import LastWayIn, NotFoundError
 from app.mail.messages import NoticeEvent
-from app.models import AuditKind, EndCause, Identity, User
+from app.models import AuditKind, EndCause, Identity, Passkey, User
 from app.services import audit
 from app.services.callers import reread_current_user
 from app.services.federation.kept_tokens import TokenSeals, take_tokens
@@ -40,8 +40,9 @@ async def unlink(
     Return what is left to do once this is committed.
 
     `issuers` are those of the providers that can be used at present, with the names of these: an identity of another one
-    is no way in. The account is locked, so that of two removals at once the second sees what the first has left. Raises `NotFoundError`,
-    `LastWayIn`, and `SessionEnded` or `TokenInvalid` when the caller's session has ended meanwhile.
+    is no way in. A password is one, and a passkey that signs in alone. The account is locked, so that of two removals at
+    once the second sees what the first has left. Raises `NotFoundError`, `LastWayIn`, and `SessionEnded` or
+    `TokenInvalid` when the caller's session has ended meanwhile.
     """
     about = audit.About(actor_id=user.id, target_id=user.id, session_id=user.session_id)
     account = select(User.password_hash).where(User.id == user.id).with_for_update()
@@ -53,7 +54,8 @@ async def unlink(
     removed = next((identity for identity in present if identity.id == identity_id), None)
     if removed is None:
         raise NotFoundError("Identity")
-    if password_hash is None and not any(i.issuer in issuers for i in present if i is not removed):
+    others = any(i.issuer in issuers for i in present if i is not removed)
+    if password_hash is None and not others and not await _signs_in_by_passkey(work, user.id):
         detail = {"error_code": LastWayIn.code, "identity_id": str(identity_id)}
         audit.refuse(work, AuditKind.FEDERATION_REFUSED, **about, cause=LastWayIn.code, detail=detail)
         raise LastWayIn
@@ -65,3 +67,9 @@ async def unlink(
     provider = issuers.get(removed.issuer, removed.issuer)
     await notify(work, user_id=user.id, event=NoticeEvent.IDENTITY_UNLINKED, what=provider)
     return Unlinked(issuer=removed.issuer, token=token)
+
+
+async def _signs_in_by_passkey(work: Work, user_id: UUID) -> bool:
+    """Whether an account, locked by the caller, has a passkey that signs in alone."""
+    passkeys = select(Passkey.id).where(Passkey.user_id == user_id, Passkey.signs_in_alone).limit(1)
+    return (await work.db.execute(passkeys)).first() is not None

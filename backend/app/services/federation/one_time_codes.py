@@ -23,7 +23,8 @@ from app.models import SignInCode, User
 from app.services.federation.arrivals import Arrived
 from app.services.federation.refusals import Because, refusals_told
 from app.services.sessions.issue import Issued, IssuedCookie
-from app.services.sign_in.stages import Attempt, SignInContext, complete
+from app.services.sign_in.attempt import Attempt
+from app.services.sign_in.stages import SignInContext, complete
 
 LIFETIME = timedelta(seconds=60)
 PREFIX = "ost_ec_"

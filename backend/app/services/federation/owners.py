@@ -16,6 +16,7 @@ from app.models import AuditKind, EndCause, Identity, User
 from app.models.role import ORDINARY
 from app.services import audit
 from app.services.accounts import search_text, strange_devices
+from app.services.former_owner import forget_former_owner
 from app.services.mailed.reset import forget_ways
 from app.services.sessions.end import end_sessions_of
 
@@ -41,7 +42,7 @@ async def hand_over_account(work: Work, *, user: User, comer: id_token.Identity,
     """
     if not user.is_active:
         raise InvalidCredentials
-    await work.db.execute(delete(Identity).where(Identity.user_id == user.id))
+    await forget_former_owner(work, user_id=user.id)
     await forget_ways(work, user_id=user.id)
     await end_sessions_of(work, user_id=user.id, cause=EndCause.ADDRESS_PROVED)
     await work.db.execute(

@@ -16,6 +16,7 @@ from app.exceptions import (
     IdTokenInvalid,
     LinkRequired,
     ProviderRefused,
+    SecondFactorRequired,
 )
 from app.models import AuditKind
 from app.services import audit
@@ -31,6 +32,8 @@ def refusals_told(work: Work, provider: str | None = None, *, errand: Errand | N
     try:
         with _in_our_words():
             yield
+    except SecondFactorRequired:
+        raise  # Nobody is refused: the gate has noted it.
     except AppException as error:
         said = error.members.get("reason") or getattr(error, "reason", None)
         cause = str(error.__cause__) if error.__cause__ else None

@@ -29,7 +29,7 @@ from app.exceptions import (
 )
 from app.mail.links import MailPage, page_link
 from app.mail.messages import Invitation, Recipient
-from app.models import AuditKind, EndCause, Identity, MailedProof, Purpose, Role, RolePermission, User
+from app.models import AuditKind, EndCause, MailedProof, Purpose, Role, RolePermission, User
 from app.models.role import ORDINARY
 from app.services import audit, outbox
 from app.services.accounts import (
@@ -42,6 +42,7 @@ from app.services.accounts import (
     strange_devices,
 )
 from app.services.callers import reread_current_user
+from app.services.former_owner import forget_former_owner
 from app.services.mailed.proofs import issue_proof, spend_link
 from app.services.mailed.reset import end_ways_in
 from app.services.sign_up import already_registered
@@ -223,7 +224,7 @@ async def _take_over(work: Work, address: EmailAddress, own: OwnWords, role: str
     user = (await work.db.execute(found.execution_options(populate_existing=True))).scalar_one_or_none()
     if user is None or not gives_way(user):
         raise EmailTaken
-    await work.db.execute(delete(Identity).where(Identity.user_id == user.id))
+    await forget_former_owner(work, user_id=user.id)
     await end_ways_in(work, user_id=user.id, cause=EndCause.ADDRESS_PROVED)
     values: Mapping[str, Any] = {
         "email": address.deliverable,

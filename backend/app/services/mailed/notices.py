@@ -11,6 +11,7 @@ from sqlalchemy import select
 
 from app.auth.devices import UNKNOWN, device_name
 from app.auth.emails import mask_email, parse_email
+from app.auth.second_factors import Factor
 from app.database import Work
 from app.mail.links import Link, MailPage, page_link
 from app.mail.messages import MaskedAddress, NoticeEvent, Recipient, SecurityNotice
@@ -23,8 +24,10 @@ VALID_FOR = timedelta(hours=72)
 """For how long what a notice tells of can be undone: a weekend, and a day to read one's mail."""
 
 
-async def notify(work: Work, *, user_id: UUID, event: NoticeEvent, what: str | None = None) -> None:
-    """Tell the user of an account what was done to it. `what` is what the event leaves open, such as the provider.
+async def notify(
+    work: Work, *, user_id: UUID, event: NoticeEvent, what: str | None = None, factor: Factor | None = None
+) -> None:
+    """Tell the user of an account what was done to it. `what` and `factor` are what the event leaves open, such as the provider.
 
     An address that nobody has proved gets none: it may be a stranger's, whom somebody would have us write to. It is
     another matter with more than the ordinary role, for which an administrator has vouched.
@@ -34,11 +37,17 @@ async def notify(work: Work, *, user_id: UUID, event: NoticeEvent, what: str | N
     user = (await work.db.execute(account.execution_options(populate_existing=True))).scalar_one()
     if user.may_hold_anothers:
         return
-    await notify_at(work, to=Recipient.of(user), event=event, what=what)
+    await notify_at(work, to=Recipient.of(user), event=event, what=what, factor=factor)
 
 
-async def notify_at(
-    work: Work, *, to: Recipient, event: NoticeEvent, what: str | MaskedAddress | None = None, can_undo: bool = True
+async def notify_at(  # noqa: PLR0913  # Each is a part of the mail.
+    work: Work,
+    *,
+    to: Recipient,
+    event: NoticeEvent,
+    what: str | MaskedAddress | None = None,
+    factor: Factor | None = None,
+    can_undo: bool = True,
 ) -> None:
     """Tell somebody what was done to an account at an address that it has, or had until just now.
 
@@ -61,6 +70,7 @@ async def notify_at(
         client_address=work.client.address,
         what=what,
         is_last=left == 1,
+        factor=factor,
         undo=undo,
         valid_for=VALID_FOR,
     )

@@ -16,10 +16,11 @@ from app.database import Work
 from app.exceptions import MailedProofInvalid
 from app.mail.links import MailPage, page_link
 from app.mail.messages import NoticeEvent, Recipient, ResetPassword
-from app.models import AuditKind, EndCause, Identity, Purpose, SignInCode, User
+from app.models import AuditKind, EndCause, Purpose, SignInCode, User
 from app.models.role import ORDINARY
 from app.services import audit, outbox
 from app.services.accounts import check_new_password, checked_email, search_text, strange_devices
+from app.services.former_owner import forget_former_owner
 from app.services.limits import asker_of
 from app.services.mail_caps import Asker, living_link
 from app.services.mailed.notices import notify
@@ -32,6 +33,7 @@ from app.services.mailed.proofs import (
     spend_code,
     spend_link,
 )
+from app.services.second_factors.remembered import forget_all
 from app.services.sessions.end import end_sessions_of
 
 VALID_FOR = timedelta(minutes=30)
@@ -109,7 +111,7 @@ async def reset_password(work: Work, hashing: HashingPool, *, brought: FromMail,
     check_new_password(work.settings, new, pointer="/new_password", own_words=words)
     unproved = user.may_hold_anothers
     if unproved:
-        await work.db.execute(delete(Identity).where(Identity.user_id == user.id))
+        await forget_former_owner(work, user_id=user.id)
     values = {"password_hash": replacement, "email_verified_at": work.now, "updated_at": work.now, **strange_devices()}
     if unproved:
         values |= no_own_words(user)
@@ -153,9 +155,10 @@ async def owner_of(work: Work, proved: Proved) -> User:
 
 
 async def end_ways_in(work: Work, *, user_id: UUID, cause: EndCause) -> None:
-    """End every session of an account, and what could begin one or change the account without its password."""
+    """End every session of an account, and what could begin one or change the account without its password or second factor."""
     await work.db.execute(delete(SignInCode).where(SignInCode.user_id == user_id))
     await forget_ways(work, user_id=user_id)
+    await forget_all(work, user_id=user_id)
     await end_sessions_of(work, user_id=user_id, cause=cause)
 
 

@@ -25,7 +25,8 @@ from app.services.mailed.proofs import NewProof, Proved, issue_proof, pretend_pr
 from app.services.mailed.reset import FromMail
 from app.services.mailed.verification import take_possession
 from app.services.sessions.issue import Issued, IssuedCookie
-from app.services.sign_in.stages import Attempt, SignInContext, ask_gates, complete
+from app.services.sign_in.attempt import Attempt
+from app.services.sign_in.stages import SignInContext, ask_gates, complete
 
 VALID_FOR = timedelta(minutes=10)
 """As long as a code that is sent may count (NIST SP 800-63B-4, section 3.1.3.2)."""

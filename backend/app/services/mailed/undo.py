@@ -20,6 +20,7 @@ from app.services.administrators import keep_an_administrator, lock_administrato
 from app.services.mail_caps import Asker
 from app.services.mailed.proofs import Proved, spend_link
 from app.services.mailed.reset import end_ways_in, mail_reset
+from app.services.second_factors.changes import forget_factors
 from app.services.sessions.end import end_sessions_of
 
 GAVE_WAY_DOMAIN = "gave-way.invalid"
@@ -69,7 +70,8 @@ async def _take_back(work: Work, user: User, proved: Proved) -> None:
         with audit.refusals(work, AuditKind.USER_UNDO_REFUSED, target_id=user.id):
             await keep_an_administrator(work, without=user.id)
     await _remove_identities(work, user, proved)
-    # Nobody had proved the address before: then name and language are not theirs either.
+    # Nobody had proved the address before: then nothing of it is theirs, name and language neither.
+    await forget_factors(work, user_id=user.id, since=None if user.may_hold_anothers else proved.issued_at)
     name, locale = (None, None) if user.may_hold_anothers else (user.full_name, user.locale)
     values: dict[str, object] = {"password_hash": None, "locale": locale, "updated_at": work.now, **strange_devices()}
     if stands_aside:

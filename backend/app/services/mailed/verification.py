@@ -13,7 +13,7 @@ from datetime import timedelta
 from hmac import compare_digest
 from typing import Any
 
-from sqlalchemy import and_, delete, select, update
+from sqlalchemy import and_, select, update
 
 from app.auth.assurance import FEDERATED
 from app.auth.emails import EmailInvalid, mask_email, parse_email
@@ -26,11 +26,12 @@ from app.models import AuditKind, EndCause, Identity, MailedProof, Purpose, User
 from app.models.role import ORDINARY
 from app.services import audit, outbox
 from app.services.accounts import check_new_password, checked_email, strange_devices
+from app.services.former_owner import forget_former_owner
 from app.services.limits import asker_of
 from app.services.mail_caps import Asker, living_link
 from app.services.mailed.proofs import NewProof, issue_proof, pretend_proof
 from app.services.mailed.reset import FromMail, end_ways_in, no_own_words, owner_of, spend
-from app.services.sign_in.stages import Attempt
+from app.services.sign_in.attempt import Attempt
 from app.sign_up_settings import REQUIRED
 
 VALID_FOR = timedelta(hours=24)
@@ -133,7 +134,7 @@ async def take_possession(work: Work, *, user: User, password_hash: str | None, 
         values["password_hash"] = password_hash
     if not keeps:
         values |= no_own_words(user)
-        await work.db.execute(delete(Identity).where(Identity.user_id == user.id))
+        await forget_former_owner(work, user_id=user.id)
         await end_ways_in(work, user_id=user.id, cause=EndCause.ADDRESS_PROVED)
     changed = update(User).where(User.id == user.id).values(values).returning(User)
     updated = (await work.db.execute(changed.execution_options(populate_existing=True))).scalar_one()

@@ -9,6 +9,7 @@ from app.auth.tokens import CookieToken
 from app.database import Work
 from app.models import EndCause, Session, SessionEventKind
 from app.services.audit import OwnedSession, record_ends
+from app.services.second_factors.pending import forget_pending
 from app.services.sessions.events import record_event
 
 
@@ -23,7 +24,11 @@ async def end_session(work: Work, *, session_id: UUID, cause: EndCause, actor_id
 async def end_sessions_of(
     work: Work, *, user_id: UUID, cause: EndCause, but: UUID | None = None, actor_id: UUID | None = None
 ) -> int:
-    """End every living session of a user, but for one if it is named. Return how many ended."""
+    """End every living session of a user, but for one if it is named, and every sign-in that lacks a second factor.
+
+    Return how many sessions ended.
+    """
+    await forget_pending(work, user_id=user_id)
     others = (Session.id != but,) if but else ()
     return await _end(work, Session.user_id == user_id, *others, cause=cause, actor_id=actor_id)
 

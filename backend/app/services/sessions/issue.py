@@ -1,8 +1,8 @@
 """Begins a session, and says what is handed out for one."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Row, Select, select
@@ -17,9 +17,10 @@ from app.database import Work
 from app.exceptions import InvalidCredentials
 from app.models import AuditKind, Session, SessionEventKind, User
 from app.services import audit
+from app.services.second_factors.gate import Carrier, Standing, require_second_factor
 from app.services.sessions.events import record_event
+from app.services.sign_in.attempt import Attempt
 
-PASSWORD = "pwd"
 LONG_AGO = datetime.fromtimestamp(0, UTC)
 """When somebody proved who they are of whom nobody knows when: longer ago than any fresh proof may be."""
 NEW_DEVICE = "new device"
@@ -65,25 +66,22 @@ class Begun:
     """`new device`, `new place`; empty for an account's first sign-in, which is nothing to warn of."""
 
 
-async def begin_session(
-    work: Work,
-    *,
-    user_id: UUID,
-    methods: Sequence[str],
-    transport: Transport = Transport.BEARER,
-    authenticated_at: datetime | None = None,
-) -> Begun:
+async def begin_session(work: Work, *, attempt: Attempt, carrier: Carrier) -> Begun:
     """Add a session for a user who has proved who they are, and return its first tokens or its cookie.
 
-    `authenticated_at` is when they did; None if nobody knows, and then it counts as no fresh proof.
+    Here, where every way to sign in ends, a second factor is asked for: raises `SecondFactorRequired`. When nobody knows
+    when they proved it, it counts as no fresh proof.
 
     The user's row is locked until the commit, so that a disabling comes before (and then this raises
     `InvalidCredentials`) or after (and then it ends this session), whichever door led here.
     """
     device, network = device_name(work.client.user_agent), network_of(work.client.address)
+    user_id, transport = attempt.user_id, carrier.transport
     known = (await work.db.execute(_active_user(user_id, device, network))).first()
     if known is None:
         raise InvalidCredentials
+    standing = Standing(known.role_name, known.has_second_factor, known.must_enrol_factor)
+    await require_second_factor(work, attempt=attempt, standing=standing, carrier=carrier)
     session_id = new_id()
     handed_out = first_refresh_token(session_id) if transport is Transport.BEARER else new_cookie_token(session_id)
     expires_at = work.now + work.settings.session_absolute_ttl
@@ -94,8 +92,8 @@ async def begin_session(
         secret_digest=handed_out.secret_digest,
         counter=0,
         created_at=work.now,
-        authenticated_at=authenticated_at or LONG_AGO,
-        methods=" ".join(methods),
+        authenticated_at=attempt.authenticated_at or LONG_AGO,
+        methods=" ".join(attempt.methods),
         refreshed_at=work.now,
         idle_expires_at=min(work.now + work.settings.session_idle_ttl, expires_at),
         expires_at=expires_at,
@@ -112,7 +110,7 @@ async def begin_session(
     for detail in news:
         await record_event(work, session_id, kind=SessionEventKind.SIGNED_IN_ELSEWHERE, detail=detail)
     about = audit.About(actor_id=user_id, target_id=user_id, session_id=session_id)
-    told = {"methods": list(methods), "transport": transport.value, "news": list(news)}
+    told = {"methods": list(attempt.methods), "transport": transport.value, "news": list(news)}
     await audit.record(work, AuditKind.SESSION_CREATED, **about, detail=told)
     return Begun(session=session, issued=_issued(work, session, handed_out, known.device_generation), news=news)
 
@@ -145,11 +143,14 @@ def _issued(
     )
 
 
-def _active_user(user_id: UUID, device: str, network: str | None) -> Select[int, bool, bool, bool]:
-    """Lock an active user's row, read it as it is once it is locked, and look whether they were here before, on this device, in this network."""
+def _active_user(user_id: UUID, device: str, network: str | None) -> Select[*tuple[Any, ...]]:
+    """Lock an active user's row, and look what is demanded of them, and whether they were here before, on this device, in this network."""
     earlier = select(Session.id).where(Session.user_id == user_id, Session.device.is_not(None))
     return (
         select(
+            User.role_name,
+            User.has_second_factor,
+            User.must_enrol_factor,
             User.device_generation,
             earlier.exists().label("any_session"),
             earlier.where(Session.device == device).exists().label("same_device"),
@@ -161,7 +162,7 @@ def _active_user(user_id: UUID, device: str, network: str | None) -> Select[int,
     )
 
 
-def _news(known: Row[int, bool, bool, bool]) -> tuple[str, ...]:
+def _news(known: Row[*tuple[Any, ...]]) -> tuple[str, ...]:
     if not known.any_session:
         return ()
     return (*(() if known.same_device else (NEW_DEVICE,)), *(() if known.same_network else (NEW_PLACE,)))

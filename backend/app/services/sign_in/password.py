@@ -5,6 +5,7 @@ from uuid import UUID
 
 from sqlalchemy import Executable, case, select, update
 
+from app.auth.assurance import PASSWORD
 from app.auth.emails import EmailInvalid, mask_email, parse_email
 from app.auth.passwords.hashing import MAXIMUM_LENGTH
 from app.auth.passwords.pool import HashingPool
@@ -12,8 +13,9 @@ from app.database import Reader, Work
 from app.exceptions import InvalidCredentials
 from app.models import AuditKind, User
 from app.services import audit
-from app.services.sessions.issue import PASSWORD, Issued, IssuedCookie
-from app.services.sign_in.stages import Attempt, SignInContext, complete
+from app.services.sessions.issue import Issued, IssuedCookie
+from app.services.sign_in.attempt import Attempt
+from app.services.sign_in.stages import SignInContext, complete
 
 
 @dataclass(frozen=True)

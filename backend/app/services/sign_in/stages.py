@@ -6,9 +6,7 @@ beside this one, a further demand a gate: neither is a branch.
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from datetime import datetime
-from uuid import UUID
+from dataclasses import dataclass, field
 
 from app.auth.tokens import CookieToken
 from app.auth.transports import Transport
@@ -16,21 +14,10 @@ from app.database import Work
 from app.exceptions import Refusal
 from app.models import AuditKind, EndCause, Session
 from app.services import audit
+from app.services.second_factors.gate import Carrier
 from app.services.sessions.end import end_replaced_session
 from app.services.sessions.issue import Issued, IssuedCookie, begin_session
-
-
-@dataclass(frozen=True)
-class Attempt:
-    """A sign-in whose first factor has been proved."""
-
-    user_id: UUID
-    methods: tuple[str, ...]
-    """How, so far (RFC 8176)."""
-    authenticated_at: datetime | None = None
-    """When. None: nobody knows, so what asks for a fresh proof asks for another one."""
-    proves_address: bool = False
-    """Whether this very proof shows that the account's address is its user's, though the account does not say so yet."""
+from app.services.sign_in.attempt import Attempt
 
 
 @dataclass(frozen=True)
@@ -72,25 +59,22 @@ class SignInContext:
     transport: Transport = Transport.BEARER
     replaces: CookieToken | None = None
     """The cookie that the same browser carries already."""
+    remembered: str | None = field(default=None, repr=False)
+    """What the browser keeps as one that is not asked for a second factor."""
 
 
 async def complete(work: Work, context: SignInContext, attempt: Attempt | Admission) -> Issued | IssuedCookie:
     """Ask every gate unless they have been asked in this transaction, begin the session, and return what is handed out.
 
     A cookie session that the same browser had before ends: it is replaced, never taken over (OWASP ASVS 5.0, 7.2.4).
-    Raises what a gate raises, and `InvalidCredentials` when the account has just been disabled.
+    Raises what a gate raises, `SecondFactorRequired` where one factor is not enough, and `InvalidCredentials` when the account
+    has just been disabled.
     """
     user_id = attempt.attempt.user_id if isinstance(attempt, Admission) else attempt.user_id
     with audit.refusals(work, AuditKind.SIGN_IN_FAILED, target_id=user_id):
         admission = attempt if isinstance(attempt, Admission) else await ask_gates(work, context.rules, attempt)
-        attempt = admission.attempt
-        begun = await begin_session(
-            work,
-            user_id=attempt.user_id,
-            methods=attempt.methods,
-            transport=context.transport,
-            authenticated_at=attempt.authenticated_at,
-        )
+        carrier = Carrier(context.transport, context.remembered)
+        begun = await begin_session(work, attempt=admission.attempt, carrier=carrier)
     if context.replaces:
         await end_replaced_session(work, cookie=context.replaces, cause=EndCause.SIGNED_IN_AGAIN)
     if begun.news:

@@ -1,0 +1,18 @@
+"""Somebody who signs in, as far as they have come."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A sign-in whose first factor has been proved."""
+
+    user_id: UUID
+    methods: tuple[str, ...]
+    """How, so far (RFC 8176)."""
+    authenticated_at: datetime | None = None
+    """When. None: nobody knows, so what asks for a fresh proof asks for another one."""
+    proves_address: bool = False
+    """Whether this very proof shows that the account's address is its user's, though the account does not say so yet."""
