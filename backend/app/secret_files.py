@@ -13,6 +13,13 @@ from pydantic_settings import EnvSettingsSource
 class SecretFileSource(EnvSettingsSource):
     """Reads `NAME_FILE`, a path whose content is the value of NAME, as container platforms hand secrets over."""
 
+    def __call__(self) -> dict[str, Any]:
+        """Return the values of the settings that stand in files."""
+        environment = _environment()
+        if not any(environment.get(f"{name}_FILE") for name in self.settings_cls.model_fields):
+            return {}  # As nearly always: looking at every field is a third of what reading the settings costs.
+        return super().__call__()
+
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
         """Return the content of the file that `NAME_FILE` names, without its last line break."""
         path = _environment().get(f"{field_name}_FILE")

@@ -1,21 +1,28 @@
-"""Records the SQL statements that the application sends."""
+"""Records the SQL statements that the application sends for its callers."""
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import event
 
+from app.jobs.periodic import TASK_NAME
 from app.runtime import Runtime
 
 
 @contextmanager
 def recorded_statements(runtime: Runtime) -> Iterator[list[str]]:
-    """Yield a list that grows with every statement, whichever way to the database it takes."""
+    """Yield a list that grows with every statement, whichever way to the database it takes.
+
+    Those of the jobs that run beside the requests are left out: when they come nobody can say.
+    """
     seen: list[str] = []
 
     def note(_: Any, __: Any, statement: str, *___: Any) -> None:
-        seen.append(statement)
+        task = asyncio.current_task()
+        if task is None or not task.get_name().startswith(TASK_NAME):
+            seen.append(statement)
 
     database = runtime.database
     engines = {database.engine.sync_engine, database.identifying.sync_engine}

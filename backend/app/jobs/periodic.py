@@ -18,6 +18,8 @@ from app.services.job_runs import NOTED_EVERY, Rounds, note_rounds
 
 log = structlog.get_logger()
 
+TASK_NAME = "job "
+"""What the name of each job's task begins with."""
 WOKEN_WITHIN_SECONDS = 0.5
 """How long at most after its bell a job begins."""
 RETRY_SECONDS = 2.0
@@ -50,7 +52,9 @@ class Job:
 async def jobs_running(runtime: Runtime, jobs: Sequence[Job]) -> AsyncIterator[None]:
     """Run each job every so often until the block ends, those of the start at once. One that fails stops nothing."""
     loops = [_Loop(job, runtime) for job in jobs]
-    tasks = [asyncio.create_task(loop.repeat()) for loop in loops]
+    tasks = [
+        asyncio.create_task(loop.repeat(), name=f"{TASK_NAME}{job.name}") for job, loop in zip(jobs, loops, strict=True)
+    ]
     try:
         await _wait_for([loop for loop in loops if loop.at_start])
         yield

@@ -1,6 +1,7 @@
 """The source of the application, parsed, for the tests that hold it against the rules of the house."""
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import app
@@ -23,6 +24,7 @@ def source_files() -> dict[str, Path]:
     return {module_name(path): path for path in sorted(APP.rglob("*.py"))}
 
 
+@cache
 def parsed_modules() -> dict[str, ast.Module]:
-    """Return every module of the application as a syntax tree."""
+    """Return every module of the application as a syntax tree. Nobody changes what is returned: all get the same."""
     return {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in source_files().items()}
