@@ -8,6 +8,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine, Hashable, Mapping, Sequence
 from contextvars import Context
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic, TypeVar
 
@@ -18,6 +19,14 @@ Answer = TypeVar("Answer")
 
 MOST_WAITING = 10_000
 """Questions that may wait at once; one more is refused. The deadline bounds how long they do."""
+
+
+@dataclass(slots=True)
+class _Patience:
+    """Until when somebody waits. `future` is None once they have their answer."""
+
+    until: float
+    future: asyncio.Future[Any] | None
 
 
 class BatchingReader(Generic[Key, Answer]):
@@ -42,6 +51,8 @@ class BatchingReader(Generic[Key, Answer]):
         self._waiting: deque[tuple[Key, asyncio.Future[Answer | None]]] = deque()
         self._under_way: set[asyncio.Task[Mapping[Key, Answer]]] = set()
         self._is_scheduled = False
+        self._patience: deque[_Patience] = deque()
+        self._timer: asyncio.TimerHandle | None = None
 
     async def find(self, key: Key) -> Answer | None:
         """Return the answer for a key, read after this call.
@@ -58,17 +69,39 @@ class BatchingReader(Generic[Key, Answer]):
             # Not at once: requests that this turn of the loop has yet to read can then share the statement.
             self._is_scheduled = True
             loop.call_soon(self._start, context=Context())
-        timer = loop.call_later(self._deadline, _give_up, future)
+        patience = self._wait(future, loop)
         try:
             return await future
         finally:
-            timer.cancel()
+            patience.future = None
 
     async def close(self) -> None:
         """Wait until every question has been answered."""
         while self._under_way or self._waiting:
             self._start()
             await asyncio.gather(*self._under_way, return_exceptions=True)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _wait(self, future: asyncio.Future[Answer | None], loop: asyncio.AbstractEventLoop) -> _Patience:
+        """Have a question given up at its deadline. All wait equally long, so one timer, for the oldest, is enough."""
+        patience = _Patience(loop.time() + self._deadline, future)
+        while self._patience and self._patience[0].future is None:
+            self._patience.popleft()
+        self._patience.append(patience)
+        if self._timer is None:
+            self._timer = loop.call_at(patience.until, self._give_up, loop, context=Context())
+        return patience
+
+    def _give_up(self, loop: asyncio.AbstractEventLoop) -> None:
+        while self._patience and (self._patience[0].future is None or self._patience[0].until <= loop.time()):
+            future = self._patience.popleft().future
+            if future is not None and not future.done():
+                future.set_exception(DatabaseUnavailable())
+        self._timer = None
+        if self._patience:
+            self._timer = loop.call_at(self._patience[0].until, self._give_up, loop, context=Context())
 
     def _start(self) -> None:
         self._is_scheduled = False
@@ -106,8 +139,3 @@ class BatchingReader(Generic[Key, Answer]):
             else:
                 future.set_result(answers.get(key))
         self._start()
-
-
-def _give_up(future: asyncio.Future[Any]) -> None:
-    if not future.done():
-        future.set_exception(DatabaseUnavailable())

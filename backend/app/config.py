@@ -86,7 +86,7 @@ class Settings(BaseSettings):
         10,
         ge=1,
         le=200,
-        description="Connections kept open by each worker, beside two of PostgreSQL that only ask who is calling.",
+        description="Connections kept open by each worker, beside three of PostgreSQL that only ask who is calling.",
     )
     DATABASE_TIMEOUT_SECONDS: float = Field(
         5.0, ge=0.1, le=60, description="How long one statement, or the wait for a connection, may take."

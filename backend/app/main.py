@@ -5,10 +5,9 @@ from contextlib import asynccontextmanager
 
 from fastapi import APIRouter, FastAPI
 from starlette.middleware import Middleware
-from starlette.middleware.body_limit import RequestBodyLimitMiddleware
-from starlette.middleware.cors import CORSMiddleware
 
 from app import __version__
+from app.application import Application
 from app.auth.devices import device_parser
 from app.auth.networks import networks_of
 from app.auth.passkeys.verification import prepare as prepare_passkeys
@@ -20,10 +19,11 @@ from app.jobs.periodic import jobs_running
 from app.jobs.schedule import jobs_of_a_server
 from app.logs import configure_logging
 from app.mail.samples import check_templates
+from app.middleware.bodies import Bodies
+from app.middleware.cross_origin import CrossOrigin
 from app.middleware.hosts import AllowedHosts
 from app.middleware.request_context import HEADER, RequestContext
 from app.middleware.security_headers import SecurityHeaders
-from app.middleware.strict_json import StrictJson
 from app.migrations import revisions
 from app.offline.application import offline_router
 from app.openapi import install_openapi
@@ -57,6 +57,7 @@ from app.services.sign_in.stages import SignInRules
 _ROUTERS = (
     address.router,
     audit.router,
+    auth.me_router,
     auth.router,
     passkeys.router,
     identities.router,
@@ -84,7 +85,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     settings = settings or Settings.load()
     check_templates(settings)
     extensions = load_extensions(settings.EXTENSIONS)
-    app = FastAPI(
+    app = Application(
         title=settings.APP_NAME,
         version=__version__,
         docs_url=None,
@@ -177,7 +178,7 @@ def _middleware(settings: Settings) -> list[Middleware]:
             include_subdomains=settings.HSTS_INCLUDE_SUBDOMAINS,
         ),
         Middleware(
-            CORSMiddleware,
+            CrossOrigin,
             allow_origins=settings.cors_origins,
             # Pages on these origins may send the session cookie; with "*", which development allows, nobody may.
             allow_credentials="*" not in settings.cors_origins,
@@ -189,6 +190,5 @@ def _middleware(settings: Settings) -> list[Middleware]:
         Middleware(AllowedHosts, hosts=settings.served_hosts, unchecked_paths=(health.LIVE_PATH, health.READY_PATH)),
         # Here, and not on the application, so that its refusal passes through what stands before it; a route that
         # takes uploads sets its own limit.
-        Middleware(RequestBodyLimitMiddleware, max_body_size=settings.MAX_BODY_BYTES),
-        Middleware(StrictJson),
+        Middleware(Bodies, max_body_size=settings.MAX_BODY_BYTES),
     ]

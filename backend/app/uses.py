@@ -24,12 +24,15 @@ class UseNotes:
         self._database = database
         self._under_way: dict[UUID, asyncio.Task[None]] = {}
 
-    def note(self, caller: Caller, client: Client, *, now: datetime) -> None:
-        """Begin to note that a session is used, if it is time to and nobody here is doing so already."""
+    def is_due(self, caller: Caller, *, now: datetime) -> bool:
+        """Whether it is time to note that a session is used, and nobody here is doing so already."""
+        if caller.last_seen_at + NOTED_EVERY > now:
+            return False
+        return caller.user.session_id not in self._under_way and len(self._under_way) < MOST_AT_ONCE
+
+    def note(self, caller: Caller, client: Client) -> None:
+        """Begin to note that a session is used. Call it only where `is_due` says so."""
         session_id = caller.user.session_id
-        is_due = caller.last_seen_at + NOTED_EVERY <= now
-        if not is_due or session_id in self._under_way or len(self._under_way) >= MOST_AT_ONCE:
-            return
         task = asyncio.get_running_loop().create_task(self._write(session_id, client), context=Context())
         self._under_way[session_id] = task
         task.add_done_callback(lambda done: self._end(session_id, done))

@@ -22,6 +22,10 @@ class BearerToken(OAuth2PasswordBearer):
 
     async def __call__(self, request: HTTPConnection) -> str | None:
         """Return the token, or None without one. Raises `InvalidRequest` for two at once (RFC 6750, section 2)."""
+        return self.find(request)
+
+    def find(self, request: HTTPConnection) -> str | None:
+        """Do the same at once."""
         headers = request.headers.getlist("authorization")
         if len(headers) > 1:
             raise InvalidRequest("More than one Authorization header")

@@ -46,6 +46,7 @@ from app.exceptions import (
     TokenInvalid,
     UnsupportedMediaType,
 )
+from app.logs import name_caller
 from app.mail.locales import preferred_locale
 from app.models import AuditKind
 from app.provider_settings import GOOGLE, SCOPE
@@ -90,28 +91,40 @@ class SignedInGuard(Guard):
         cookie: Annotated[str | None, Depends(session_cookie)],
     ) -> CurrentUser:
         """Return the caller. Raises `TokenInvalid`, `TokenExpired`, `SessionEnded`, or `CrossSiteRequest`."""
+        return await self._admit(request, token, cookie)
+
+    async def identify(self, request: Request) -> CurrentUser:
+        """Do the same for a request whose credentials nobody has taken out yet."""
+        return await self._admit(request, bearer_token.find(request), session_cookie.find(request))
+
+    async def _admit(self, request: Request, token: str | None, cookie: str | None) -> CurrentUser:
         runtime, now = get_runtime(request), datetime.now(UTC)
         if token is not None and cookie is not None:
             raise InvalidRequest("An access token and a session cookie came together; send one of them")
         if cookie is not None:
             check_same_site(request, runtime.settings)
-        try:
-            # Keys may have to be read as well: nobody waits for both together longer than for one statement.
-            async with asyncio.timeout(runtime.settings.DATABASE_TIMEOUT_SECONDS):
-                caller = await _identify(runtime, token, cookie, now)
-        except TimeoutError as error:
-            raise DatabaseUnavailable from error
-        structlog.contextvars.bind_contextvars(user_id=str(caller.user.id))
-        runtime.uses.note(caller, client_of(request), now=now)
+        caller = await _identify(runtime, token, cookie, now)
+        name_caller(str(caller.user.id))
+        if runtime.uses.is_due(caller, now=now):
+            runtime.uses.note(caller, client_of(request))
         return caller.user
 
 
 async def _identify(runtime: Runtime, token: str | None, cookie: str | None, now: datetime) -> Caller:
     if cookie is not None:
         return await runtime.callers.find_by_cookie(runtime.tokens.read_cookie(cookie), now=now)
-    if token is not None:
-        return await runtime.callers.find_by_token(await runtime.tokens.read_access(token, now=now), now=now)
-    raise NotAuthenticated
+    if token is None:
+        raise NotAuthenticated
+    claims = runtime.tokens.find_read(token, now=now)
+    if claims is not None:
+        return await runtime.callers.find_by_token(claims, now=now)
+    try:
+        # Keys may have to be read as well: nobody waits for both together longer than for one statement.
+        async with asyncio.timeout(runtime.settings.DATABASE_TIMEOUT_SECONDS):
+            claims = await runtime.tokens.read_access(token, now=now)
+            return await runtime.callers.find_by_token(claims, now=now)
+    except TimeoutError as error:
+        raise DatabaseUnavailable from error
 
 
 class LeavingGuard(SignedInGuard):

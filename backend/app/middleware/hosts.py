@@ -3,10 +3,10 @@
 import re
 from collections.abc import Sequence
 
-from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.exceptions import HostNotAllowed
+from app.middleware.raw_headers import all_values
 
 _NAMES = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*")
 
@@ -24,13 +24,13 @@ class AllowedHosts:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or raise `HostNotAllowed`."""
         if scope["type"] in {"http", "websocket"} and scope["path"] not in self._unchecked:
-            self._check(Headers(scope=scope).getlist("host"))
+            self._check([*all_values(scope, b"host")])
         await self._app(scope, receive, send)
 
-    def _check(self, values: list[str]) -> None:
+    def _check(self, values: list[bytes]) -> None:
         if self._any:
             return
-        host = _without_port(values[0].lower()) if len(values) == 1 else ""
+        host = _without_port(values[0].decode("latin-1").lower()) if len(values) == 1 else ""
         if host not in self._exact and not any(_is_below(host, suffix) for suffix in self._suffixes):
             raise HostNotAllowed
 

@@ -3,18 +3,21 @@
 import re
 import time
 from collections.abc import Sequence
+from functools import lru_cache
 
 import structlog
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.auth.identifiers import new_id
 from app.auth.networks import Network, client_address, forwarded, forwarded_for
+from app.logs import begin_request
+from app.middleware.raw_headers import all_values, first_value
 
 log = structlog.get_logger()
 
 HEADER = "X-Request-ID"
-_ACCEPTED = re.compile(r"[A-Za-z0-9_-]{8,64}")
+_NAME = HEADER.lower().encode()
+_ACCEPTED = re.compile(rb"[A-Za-z0-9_-]{8,64}")
 _LONGEST_PATH = 200
 
 
@@ -36,7 +39,7 @@ class RequestContext:
         self._app = app
         self._access_log = access_log
         self._trusted = trusted
-        self._forwarded_header = forwarded_header
+        self._forwarded_header = forwarded_header.lower().encode()
         self._read_hops = forwarded if forwarded_header == "Forwarded" else forwarded_for
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -45,33 +48,42 @@ class RequestContext:
             await self._app(scope, receive, send)
             return
         began, status = time.perf_counter(), 0
-        headers = Headers(scope=scope)
-        given = headers.get(HEADER, "")
-        request_id = given if _ACCEPTED.fullmatch(given) else new_id().hex
+        given = first_value(scope, _NAME)
+        request_id = given.decode() if given and _ACCEPTED.fullmatch(given) else new_id().hex
         scope["ostiary.request_id"] = request_id
-        scope["client"] = self._client(scope, headers)
+        scope["client"] = self._client(scope)
+        header = (_NAME, request_id.encode())
 
         async def send_with_id(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message)[HEADER] = request_id
+                others = (pair for pair in message.get("headers", ()) if pair[0] != _NAME)
+                message["headers"] = [*others, header]
             await send(message)
 
-        structlog.contextvars.clear_contextvars()
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
-            try:
-                await self._app(scope, receive, send_with_id)
-            finally:
-                if self._access_log and scope["type"] == "http":
-                    _write_line(scope, status, time.perf_counter() - began)
+        begin_request(request_id)
+        try:
+            await self._app(scope, receive, send_with_id)
+        finally:
+            if self._access_log and scope["type"] == "http":
+                _write_line(scope, status, time.perf_counter() - began)
 
-    def _client(self, scope: Scope, headers: Headers) -> tuple[str, int] | None:
+    def _client(self, scope: Scope) -> tuple[str, int] | None:
         """Return the client's address, and the port of whoever is connected."""
         peer, port = scope.get("client") or (None, 0)
-        hops = self._read_hops(headers.getlist(self._forwarded_header)) if self._trusted else ()
-        address = client_address(peer, hops, self._trusted)
+        if self._trusted:
+            values = [value.decode("latin-1") for value in all_values(scope, self._forwarded_header)]
+            address = client_address(peer, self._read_hops(values), self._trusted)
+        else:
+            address = _own_form(peer)
         return (address, port) if address else None
+
+
+@lru_cache(maxsize=4096)
+def _own_form(peer: str | None) -> str | None:
+    """Return the address of whoever is connected. Remembered: taking one apart costs as much as a whole layer here."""
+    return client_address(peer, (), ())
 
 
 def _write_line(scope: Scope, status: int, seconds: float) -> None:

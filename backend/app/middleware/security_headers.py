@@ -1,6 +1,5 @@
 """Headers that tell browsers what they must not do with our answers (OWASP ASVS 5.0, V3.4)."""
 
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _HEADERS = {
@@ -22,7 +21,8 @@ class SecurityHeaders:
     def __init__(self, app: ASGIApp, *, https: bool, include_subdomains: bool) -> None:
         self._app = app
         transport = _TWO_YEARS + ("; includeSubDomains" if include_subdomains else "")
-        self._headers = {**_HEADERS, **({"Strict-Transport-Security": transport} if https else {})}
+        headers = {**_HEADERS, **({"Strict-Transport-Security": transport} if https else {})}
+        self._headers = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request and add the headers to its answer."""
@@ -32,9 +32,9 @@ class SecurityHeaders:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in self._headers.items():
-                    headers.setdefault(name, value)
+                own = list(message.get("headers", ()))
+                names = {name.lower() for name, _ in own}
+                message["headers"] = own + [pair for pair in self._headers if pair[0] not in names]
             await send(message)
 
         await self._app(scope, receive, send_with_headers)

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Form, Response, status
 
 from app.auth.actor import CurrentUser
+from app.auth.caller_route import CallerRoute
 from app.auth.dependencies import (
     HandoverDep,
     HashingDep,
@@ -64,6 +65,8 @@ from app.services.sign_in.again import PasswordProof, ask_for_passkey_again, pro
 from app.services.sign_in.password import Credentials, sign_in_with_password
 
 router = APIRouter(prefix=f"{API_PREFIX}/auth", tags=["auth"])
+me_router = APIRouter(prefix=f"{API_PREFIX}/auth", tags=["auth"], route_class=CallerRoute)
+"""For the one route that is called at every turn."""
 
 _REGISTERED: dict[int | str, dict[str, Any]] = {
     status.HTTP_201_CREATED: {"model": UserResponse, "description": "The new account."},
@@ -181,7 +184,7 @@ async def logout_all(user: Leaving, work: WorkDep, handover: HandoverDep) -> Non
     handover.take_back(user)
 
 
-@router.get("/me")
+@me_router.get("/me")
 async def read_me(user: SignedIn) -> UserResponse:
     """Return your own account."""
     return UserResponse.model_validate(user)

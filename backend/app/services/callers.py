@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, ColumnElement, Row, Select, String, Uuid, any_, bindparam, column, func, select
+from sqlalchemy import ARRAY, ColumnElement, Select, String, Uuid, any_, bindparam, column, func, select
 
 from app.auth.actor import CurrentUser
 from app.auth.assurance import PASSWORD
@@ -22,17 +22,19 @@ from app.auth.transports import Transport
 from app.batching import BatchingReader
 from app.config import Settings
 from app.database import IDENTIFYING_STATEMENTS, Database, Reader, Work
+from app.driver_read import DriverRead
 from app.exceptions import SessionEnded, TokenInvalid
 from app.models import EndCause, RolePermission, Session, User
 from app.models.role import Role
 from app.services.sessions.issue import LONG_AGO
+from app.services.sessions.known import Known
 from app.services.sessions.state import end_cause_of
 
 LARGEST_BATCH = 200
 
 
 def _callers(condition: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
-    """Everything that a guard needs to know of a session, in one row."""
+    """The statement of `Known`, in one row for each session."""
     permissions = (
         select(func.coalesce(func.aggregate_strings(RolePermission.permission, " "), ""))
         .where(RolePermission.role_name == User.role_name)
@@ -74,7 +76,7 @@ def _callers(condition: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
 
 # Built once: building them at each request took longer than everything else that a guard does.
 _ONE = _callers(Session.id == bindparam("session_id"))
-_MANY_POSTGRESQL = _callers(Session.id == any_(bindparam("ids", type_=ARRAY(Uuid()))))
+_MANY_POSTGRESQL = _callers(Session.id == any_(bindparam("ids", required=False, type_=ARRAY(Uuid()))))
 _MANY_SQLITE = _callers(
     Session.id.in_(select(column("value", Uuid())).select_from(func.json_each(bindparam("ids", type_=String))))
 )
@@ -100,11 +102,14 @@ class Callers:
     """Answers for one process. Raises `DatabaseUnavailable` when the database does not: never lets anybody through."""
 
     def __init__(
-        self, database: Database, settings: Settings, *, sessions: BatchingReader[UUID, Row[Any]] | None = None
+        self, database: Database, settings: Settings, *, sessions: BatchingReader[UUID, Known] | None = None
     ) -> None:
         """Prepare; `sessions` replaces the reader, for whoever wants to measure another."""
         self._read = database.identify
-        self._is_sqlite = database.is_sqlite
+        self.driver_read = (
+            None if database.is_sqlite else DriverRead(database.identifying, _MANY_POSTGRESQL, parameter="ids")
+        )
+        """How PostgreSQL is asked; None on SQLite."""
         self._settings = settings
         self._grace = settings.refresh_grace_ttl
         self._sessions = sessions or BatchingReader(
@@ -145,19 +150,24 @@ class Callers:
     async def close(self) -> None:
         """Wait until nothing is under way any more."""
         await self._sessions.close()
+        if self.driver_read:
+            await self.driver_read.close()
 
-    async def _find_many(self, ids: Sequence[UUID]) -> Mapping[UUID, Row[Any]]:
-        if self._is_sqlite:
+    async def _find_many(self, ids: Sequence[UUID]) -> Mapping[UUID, Known]:
+        rows: Sequence[Any]
+        if self.driver_read:
+            rows = await self.driver_read.rows(ids)
+        else:
             listed = "[" + ",".join(f'"{session_id.hex}"' for session_id in ids) + "]"
             rows = await self._read.all(_MANY_SQLITE, {"ids": listed})
-        else:
-            rows = await self._read.all(_MANY_POSTGRESQL, {"ids": ids})
-        return {row.session_id: row for row in rows}
+        found = map(Known._make, rows)
+        return {known.session_id: known for known in found}
 
 
-async def find_one(read: Reader, *, session_id: UUID) -> Row[Any] | None:
+async def find_one(read: Reader, *, session_id: UUID) -> Known | None:
     """Return everything that a guard needs to know of one session."""
-    return await read.first(_ONE, {"session_id": session_id})
+    row = await read.first(_ONE, {"session_id": session_id})
+    return Known._make(row) if row else None
 
 
 async def reread_current_user(work: Work, *, user: CurrentUser) -> CurrentUser:
@@ -168,7 +178,7 @@ async def reread_current_user(work: Work, *, user: CurrentUser) -> CurrentUser:
     row = (await work.db.execute(_ONE, {"session_id": user.session_id})).first()
     if row is None:
         raise TokenInvalid
-    return _caller(row, work.now, _Proof(user.authenticated_at, user.methods), work.settings).user
+    return _caller(Known._make(row), work.now, _Proof(user.authenticated_at, user.methods), work.settings).user
 
 
 async def lock_current_user(work: Work, *, user: CurrentUser) -> CurrentUser:
@@ -181,7 +191,7 @@ async def lock_current_user(work: Work, *, user: CurrentUser) -> CurrentUser:
     return await reread_current_user(work, user=user)
 
 
-def _caller(row: Row[Any], now: datetime, proof: _Proof, settings: Settings) -> Caller:
+def _caller(row: Known, now: datetime, proof: _Proof, settings: Settings) -> Caller:
     if cause := end_cause_of(row, now) or (None if row.is_active else EndCause.USER_DISABLED.value):
         raise SessionEnded(cause)
     user = CurrentUser(

@@ -8,9 +8,10 @@ from sqlalchemy import Row, select
 from sqlalchemy.sql.elements import ColumnElement
 
 from app.models import EndCause, Session, User
+from app.services.sessions.known import Known
 
 
-def end_cause_of(session: Session | Row[Any], now: datetime) -> str | None:
+def end_cause_of(session: Session | Known | Row[Any], now: datetime) -> str | None:
     """Return why a session has ended by now, or None while it lives. Time ends a session without a write."""
     if session.ended_at is not None:
         return str(session.end_cause)
