@@ -54,7 +54,11 @@ def free_port() -> int:
 def memory_of(group: int) -> Memory:
     """Return what the processes of a group occupy together, and each that serves requests."""
     sizes = {pid: _pss_megabytes(pid) for pid in _members(group)}
-    workers = [pid for pid in sizes if b"spawn_main" in _read(pid, "cmdline")]
+    workers = [
+        pid
+        for pid in sizes
+        if _stat(pid)[1:2] == [str(group).encode()] and b"resource_tracker" not in _read(pid, "cmdline")
+    ]
     return Memory(round(sum(sizes.values()), 1), [round(sizes[pid], 1) for pid in workers or [group] if pid in sizes])
 
 

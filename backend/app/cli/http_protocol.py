@@ -8,6 +8,8 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from app.cli.drain import DrainState
+
 MAXIMUM_HEAD_BYTES = 65536
 """Bytes of request line, headers, trailers or chunk extensions that may come without a piece of body between them."""
 HEAD_SECONDS = 15
@@ -56,6 +58,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._serving = self._receiving = True
         self._stop_waiting()
         super().on_headers_complete()
+        if isinstance(self.server_state, DrainState) and self.server_state.is_draining:
+            self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
         """Take a piece of body."""

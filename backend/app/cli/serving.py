@@ -6,16 +6,18 @@ import socket
 from datetime import UTC, datetime
 
 import typer
-import uvicorn
-from uvicorn.supervisors import multiprocess
+from uvicorn import Config
+from uvicorn.config import STARTUP_FAILURE
 
 try:
     import resource
 except ImportError:  # Windows has no such limit.
     resource = None  # type: ignore[assignment]
 
+from app.cli.drain import DrainingServer
 from app.cli.http_protocol import BoundedHttpProtocol
 from app.cli.schema import bring_up_to_date
+from app.cli.supervisor import Supervisor, listening_sockets
 from app.config import API_PREFIX, ConfigurationError, Settings
 from app.database import Database
 from app.extensions import load_extensions
@@ -32,19 +34,8 @@ from app.services.readiness import check_readiness
 _MOST_OPEN_FILES = 65536
 _GRACEFUL_SECONDS = 20
 _WORKER_PATIENCE_SECONDS = 30
-
-
-class _Worker(multiprocess.Process):
-    """A server process whose death its supervisor notices at once.
-
-    The supervisor keeps its own copy of the worker's end of their pipe, so a question to a dead worker would wait for
-    the whole patience, and no other worker would be looked after meanwhile.
-    """
-
-    def start(self) -> None:
-        """Start the process, and leave its end of the pipe to it alone."""
-        super().start()
-        self.child_conn.close()
+_KEEP_ALIVE_SECONDS = 75
+"""For which a connection without a request is kept: longer than proxies keep theirs, so that none sends into a closed one."""
 
 
 def serve(
@@ -65,12 +56,9 @@ def serve(
     create_app(settings)  # Refuses here, once and clearly, rather than in every worker.
     typer.echo(asyncio.run(_welcome(settings)), err=True)
     _allow_many_connections()
-    multiprocess.Process = _Worker  # type: ignore[misc]  # The supervisor has no other place to name it.
-    uvicorn.run(
+    config = Config(
         "app.main:create_app",
         factory=True,
-        host=settings.HOST,
-        port=settings.PORT,
         workers=settings.worker_count,
         http=BoundedHttpProtocol,
         log_config=None,
@@ -78,10 +66,21 @@ def serve(
         server_header=False,
         proxy_headers=False,
         ws="none",
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=_GRACEFUL_SECONDS,
         # A worker that starts on a busy machine is not a dead one.
         timeout_worker_healthcheck=_WORKER_PATIENCE_SECONDS,
+        # A request begins with no context of the one before it on its connection.
+        reset_contextvars=True,
     )
+    sockets = listening_sockets(settings.HOST, settings.PORT, settings.worker_count)
+    if settings.worker_count > 1:
+        Supervisor(config, sockets).run()
+        return
+    server = DrainingServer(config)
+    server.run(sockets)
+    if not server.started:
+        raise typer.Exit(STARTUP_FAILURE)
 
 
 def _check_port(settings: Settings) -> None:

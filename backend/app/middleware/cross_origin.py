@@ -16,7 +16,7 @@ class CrossOrigin:
     Those are told only that the answer would vary with an origin, as Starlette does: 10 µs less for each request.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # Each is a part of the protocol.
         self,
         app: ASGIApp,
         *,

@@ -45,7 +45,7 @@ class Server:
     @property
     def workers(self) -> set[int]:
         """The process ids of the workers, where there are several: Linux alone tells, in /proc."""
-        return {pid for pid in _children(self.process.pid) if b"spawn_main" in _proc(pid, "cmdline")}
+        return {pid for pid in _children(self.process.pid) if b"resource_tracker" not in _proc(pid, "cmdline")}
 
     def wait_for_workers(self, number: int, *, without: Collection[int] = ()) -> set[int]:
         """Return the process ids of the workers as soon as there are so many, without those that have gone."""
