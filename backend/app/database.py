@@ -6,7 +6,6 @@ by the door that opened it.
 """
 
 import asyncio
-import sqlite3
 from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -16,15 +15,16 @@ from typing import Any, ClassVar, TypeVar
 
 import structlog
 from sqlalchemy import DateTime, Dialect, Executable, MetaData, Row, Select, TypeDecorator, event
-from sqlalchemy.engine import URL, ExceptionContext, make_url
-from sqlalchemy.exc import DisconnectionError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
 
 from app.auth.tokens import DeviceToken
 from app.config import Settings
-from app.exceptions import AppException, ConflictError, DatabaseUnavailable, InvalidRequest, Refusal
+from app.database_errors import translate_errors
+from app.driver import DriverConnections, Found, HotStatement, driver_of, fetched, patience
+from app.exceptions import AppException, DatabaseUnavailable, Refusal
 
 log = structlog.get_logger()
 
@@ -33,13 +33,6 @@ Entity = TypeVar("Entity", bound="Base")
 SQLITE_READERS = 4
 IDENTIFYING_STATEMENTS = 2
 """How many statements ask at once who is calling, in each worker; each answers all who asked by then."""
-AWAY_STATES = {"57014", "57P01", "57P02", "57P03", "53100", "53200", "53300", "55P03", "40P01", "40001", "25006"}
-"""PostgreSQL's "not now": statement time-out, shutting down, starting up, disk or memory full, too many connections,
-locked, deadlock, read-only since another server took over."""
-_CONTRADICTIONS = {"23503", "23505"}
-"""PostgreSQL's foreign key and unique violations."""
-_UNSTORABLE_TEXT = "22021"
-"""PostgreSQL's answer to NUL in a text. Our own requests refuse it earlier; an extension's may not."""
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -88,8 +81,15 @@ class Client:
 class Reader:
     """Runs single read statements in AUTOCOMMIT: no transaction, and no connection held between two of them."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, hot: DriverConnections | None = None) -> None:
         self._engine = engine
+        self._hot = hot
+
+    async def ask(self, hot: HotStatement[Found], *values: object) -> list[Found]:
+        """Return every row of a statement that is asked all the time, the shortest way. Raises `DatabaseUnavailable`."""
+        if self._hot is not None:
+            return await self._hot.ask(hot, *values)
+        return hot.made(await self.all(hot.statement, dict(zip(hot.parameters, values, strict=True))))
 
     async def all(self, statement: Executable, values: Mapping[str, object] | None = None) -> Sequence[Row[Any]]:
         """Return every row. `values` fill the statement's bound parameters.
@@ -113,6 +113,27 @@ class Reader:
             return (await session.execute(statement)).scalars().all()
 
 
+class Once:
+    """Runs single statements that write, each a transaction of its own: one way to the database and back."""
+
+    def __init__(self, engine: AsyncEngine, hot: DriverConnections | None) -> None:
+        self._engine = engine
+        self._hot = hot
+
+    async def first(self, hot: HotStatement[Found], *values: object) -> Found | None:
+        """Run the statement and return its first row, or None. Raises `DatabaseUnavailable`, and then nobody knows."""
+        if self._hot is None:
+            async with patience(), self._engine.begin() as writing:
+                result = await writing.execute(hot.statement, dict(zip(hot.parameters, values, strict=True)))
+                rows: Sequence[Any] = result.all()
+        else:
+            for listener in self._hot.listeners:
+                listener(hot.text)
+            async with patience(), self._engine.connect() as connection:
+                rows = await fetched(await driver_of(connection), hot, values)
+        return next(iter(hot.made(rows)), None)
+
+
 @dataclass(frozen=True, slots=True)
 class Trace:
     """A statement that tells of a refusal."""
@@ -128,6 +149,8 @@ class Work:
     db: AsyncSession
     """The transaction. It begins with its first statement and is committed by the door, never by a service."""
     read: Reader
+    once: Once
+    """For what one statement decides, before the first statement on `db`: it takes a connection of its own."""
     settings: Settings
     now: datetime
     client: Client
@@ -165,9 +188,17 @@ class Database:
             self.identifying = identifying.execution_options(isolation_level="AUTOCOMMIT")
         self.bells: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
         """By the names of jobs: set by each commit after which a job has something to do."""
-        self.read = Reader(self.reading)
-        self.identify = Reader(self.identifying)
+        self.hot = self._hot_connections()
+        self.read = Reader(self.reading, self.hot)
+        self.once = Once(self.engine if self.is_sqlite else self.reading, self.hot)
+        self.identify = Reader(self.identifying, self.hot)
         """For the question who is calling, which must not queue behind everything else for a connection."""
+
+    def _hot_connections(self) -> DriverConnections | None:
+        if self.is_sqlite:
+            return None
+        seconds = self._settings.DATABASE_TIMEOUT_SECONDS
+        return DriverConnections(self.identifying, number=IDENTIFYING_STATEMENTS, seconds=seconds)
 
     @property
     def is_sqlite(self) -> bool:
@@ -182,7 +213,14 @@ class Database:
         `DatabaseUnavailable` when the database does not answer.
         """
         async with patience(), AsyncSession(self.engine, expire_on_commit=False) as session:
-            work = Work(db=session, read=self.read, settings=self._settings, now=datetime.now(UTC), client=client)
+            work = Work(
+                db=session,
+                read=self.read,
+                once=self.once,
+                settings=self._settings,
+                now=datetime.now(UTC),
+                client=client,
+            )
             try:
                 yield work
             except Refusal:
@@ -210,6 +248,8 @@ class Database:
 
     async def close(self) -> None:
         """Close every connection."""
+        if self.hot is not None:
+            await self.hot.close()
         for engine in (self.engine, self.reading, self.identifying):
             await engine.dispose()
 
@@ -231,15 +271,6 @@ async def _keep_traces(work: Work) -> None:
         await _finish(work)
     except DatabaseUnavailable:
         log.warning("database.traces_lost", count=len(work.traces))
-
-
-@asynccontextmanager
-async def patience() -> AsyncIterator[None]:
-    """Turn "no connection became free in time" into `DatabaseUnavailable`."""
-    try:
-        yield
-    except PoolTimeout as error:
-        raise DatabaseUnavailable from error
 
 
 def driver_url(text: str) -> URL:
@@ -279,7 +310,7 @@ def _postgresql_engine(
             },
         },
     )
-    _translate_errors(engine)
+    translate_errors(engine)
     event.listen(engine.sync_engine, "checkout", _refuse_closed)
     return engine
 
@@ -307,7 +338,7 @@ def _sqlite_engines(url: URL, settings: Settings, *, patient: bool) -> tuple[Asy
         hide_parameters=True,
     )
     for engine in (writing, reading):
-        _translate_errors(engine)
+        translate_errors(engine)
         event.listen(engine.sync_engine, "connect", _prepare_sqlite(int(timeout * 1000), foreign_keys=not patient))
     event.listen(writing.sync_engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
     return writing, reading
@@ -326,44 +357,3 @@ def _prepare_sqlite(busy_milliseconds: int, *, foreign_keys: bool) -> Any:
         cursor.close()
 
     return prepare
-
-
-def _translate_errors(engine: AsyncEngine) -> None:
-    """Make "the database is away, or too slow" a `DatabaseUnavailable`, at its source and nowhere else."""
-
-    def connect(dialect: Dialect, _: object, args: Any, options: Any) -> Any:
-        try:
-            return dialect.connect(*args, **options)
-        except (OSError, TimeoutError, OperationalError, dialect.loaded_dbapi.Error) as error:
-            raise DatabaseUnavailable from error
-
-    def handle(context: ExceptionContext) -> BaseException | None:
-        if getattr(context.original_exception, "sqlstate", None) == _UNSTORABLE_TEXT:
-            return InvalidRequest("A text holds a character that cannot be stored")
-        if _contradicts(context):
-            log.warning("database.conflict", cause=type(context.original_exception).__name__)
-            return ConflictError()
-        return DatabaseUnavailable() if _is_away(context) else None
-
-    event.listen(engine.sync_engine, "do_connect", connect)
-    event.listen(engine.sync_engine, "handle_error", handle)
-
-
-def _contradicts(context: ExceptionContext) -> bool:
-    """Whether a row would be there twice, or point at one that has just gone: what a race makes of a check."""
-    error = context.original_exception
-    if isinstance(error, sqlite3.IntegrityError):
-        return "UNIQUE" in str(error) or "FOREIGN KEY" in str(error)
-    return getattr(error, "sqlstate", None) in _CONTRADICTIONS
-
-
-def _is_away(context: ExceptionContext) -> bool:
-    error = context.original_exception
-    if not isinstance(error, Exception):
-        # Somebody cancelled us, and must see that we end; SQLAlchemy calls it a broken connection, which it is as well.
-        return False
-    if context.is_disconnect or isinstance(error, OSError | TimeoutError):
-        return True
-    if isinstance(error, sqlite3.OperationalError):
-        return any(word in str(error) for word in ("locked", "busy", "unable to open", "disk", "readonly"))
-    return getattr(error, "sqlstate", None) in AWAY_STATES

@@ -29,13 +29,12 @@ def recorded_statements(runtime: Runtime) -> Iterator[list[str]]:
     if database.is_sqlite:
         # On PostgreSQL it is the first one with an option, whose listeners hear of its statements as well.
         engines.add(database.reading.sync_engine)
-    driver_read = runtime.callers.driver_read
-    if driver_read:
-        driver_read.listeners.append(lambda statement: note(None, None, statement))
+    if database.hot:
+        database.hot.listeners.append(lambda statement: note(None, None, statement))
     for engine in engines:
         event.listen(engine, "before_cursor_execute", note)
     yield seen
     for engine in engines:
         event.remove(engine, "before_cursor_execute", note)
-    if driver_read:
-        driver_read.listeners.pop()
+    if database.hot:
+        database.hot.listeners.pop()

@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 import structlog
@@ -58,8 +58,7 @@ class RequestContext:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                others = (pair for pair in message.get("headers", ()) if pair[0] != _NAME)
-                message["headers"] = [*others, header]
+                message["headers"] = _with(header, message.get("headers", ()))
             await send(message)
 
         begin_request(request_id)
@@ -78,6 +77,14 @@ class RequestContext:
         else:
             address = _own_form(peer)
         return (address, port) if address else None
+
+
+def _with(header: tuple[bytes, bytes], others: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """Return headers with the request's id, in place of one that a route has set."""
+    headers = [*others, header]
+    if [name for name, _ in headers].count(_NAME) > 1:
+        headers = [*(pair for pair in headers if pair[0] != _NAME), header]
+    return headers
 
 
 @lru_cache(maxsize=4096)

@@ -22,7 +22,7 @@ from app.auth.transports import Transport
 from app.batching import BatchingReader
 from app.config import Settings
 from app.database import IDENTIFYING_STATEMENTS, Database, Reader, Work
-from app.driver_read import DriverRead
+from app.driver import HotStatement
 from app.exceptions import SessionEnded, TokenInvalid
 from app.models import EndCause, RolePermission, Session, User
 from app.models.role import Role
@@ -76,9 +76,15 @@ def _callers(condition: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
 
 # Built once: building them at each request took longer than everything else that a guard does.
 _ONE = _callers(Session.id == bindparam("session_id"))
-_MANY_POSTGRESQL = _callers(Session.id == any_(bindparam("ids", required=False, type_=ARRAY(Uuid()))))
-_MANY_SQLITE = _callers(
-    Session.id.in_(select(column("value", Uuid())).select_from(func.json_each(bindparam("ids", type_=String))))
+_MANY_POSTGRESQL = HotStatement(
+    _callers(Session.id == any_(bindparam("ids", required=False, type_=ARRAY(Uuid())))), "ids", row=Known
+)
+_MANY_SQLITE = HotStatement(
+    _callers(
+        Session.id.in_(select(column("value", Uuid())).select_from(func.json_each(bindparam("ids", type_=String))))
+    ),
+    "ids",
+    row=Known,
 )
 
 
@@ -106,10 +112,7 @@ class Callers:
     ) -> None:
         """Prepare; `sessions` replaces the reader, for whoever wants to measure another."""
         self._read = database.identify
-        self.driver_read = (
-            None if database.is_sqlite else DriverRead(database.identifying, _MANY_POSTGRESQL, parameter="ids")
-        )
-        """How PostgreSQL is asked; None on SQLite."""
+        self._is_sqlite = database.is_sqlite
         self._settings = settings
         self._grace = settings.refresh_grace_ttl
         self._sessions = sessions or BatchingReader(
@@ -150,17 +153,13 @@ class Callers:
     async def close(self) -> None:
         """Wait until nothing is under way any more."""
         await self._sessions.close()
-        if self.driver_read:
-            await self.driver_read.close()
 
     async def _find_many(self, ids: Sequence[UUID]) -> Mapping[UUID, Known]:
-        rows: Sequence[Any]
-        if self.driver_read:
-            rows = await self.driver_read.rows(ids)
-        else:
+        if self._is_sqlite:
             listed = "[" + ",".join(f'"{session_id.hex}"' for session_id in ids) + "]"
-            rows = await self._read.all(_MANY_SQLITE, {"ids": listed})
-        found = map(Known._make, rows)
+            found = await self._read.ask(_MANY_SQLITE, listed)
+        else:
+            found = await self._read.ask(_MANY_POSTGRESQL, ids)
         return {known.session_id: known for known in found}
 
 
