@@ -18,7 +18,7 @@ from sqlalchemy import Insert, bindparam, func, insert, select
 
 from app.auth.identifiers import first_id_at, new_id, time_of
 from app.database import Base, Trace, Work
-from app.exceptions import AppException, SecondFactorRequired
+from app.exceptions import AppException
 from app.logs import redact
 from app.models import AuditEvent, AuditKind, Outcome
 from app.models.audit_event import REFUSED
@@ -76,7 +76,7 @@ async def record(
         return
     row = _row(work, kind, outcome, about, cause=cause, detail=detail)
     _tell(row)
-    await work.db.execute(_ADD, row)
+    await work.execute(_ADD, row)
 
 
 def refuse(
@@ -99,12 +99,13 @@ def refuse(
 
 @contextmanager
 def refusals(work: Work, kind: AuditKind, *, detail: Detail | None = None, **about: Unpack[About]) -> Iterator[None]:
-    """Note each refusal of a block, with its code as the cause; not that a second factor is asked for, which its gate has noted."""
+    """Note each refusal of a block, with its code as the cause, unless whoever refused has noted it: each is one event."""
+    before = len(work.traces)
     try:
         yield
-    except SecondFactorRequired:
-        raise
     except AppException as error:
+        if len(work.traces) > before:
+            raise
         refuse(work, kind, cause=error.code, outcome=outcome_of(error), detail=detail, **about)
         raise
 

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Row, Select, select
+from sqlalchemy import Select, bindparam, insert, select
 
 from app.auth.devices import device_name
 from app.auth.identifiers import new_id
@@ -13,7 +13,7 @@ from app.auth.jwt import AccessClaims
 from app.auth.networks import network_of
 from app.auth.tokens import CookieToken, RefreshToken, first_refresh_token, new_cookie_token
 from app.auth.transports import Transport
-from app.database import Work
+from app.database import Base, Work
 from app.exceptions import InvalidCredentials
 from app.models import AuditKind, Session, SessionEventKind, User
 from app.services import audit
@@ -66,53 +66,101 @@ class Begun:
     """`new device`, `new place`; empty for an account's first sign-in, which is nothing to warn of."""
 
 
+class _Known(NamedTuple):
+    """What an account says under the lock under which its session begins, and whether its user was here before."""
+
+    password_hash: str | None
+    role_name: str
+    has_second_factor: bool
+    must_enrol_factor: bool
+    device_generation: int
+    any_session: bool
+    same_device: bool
+    same_network: bool
+
+
+def _known() -> Select[*tuple[Any, ...]]:
+    """Lock an active user's row, and look what is demanded of them, and on which device and in which network they were."""
+    users, sessions = User.__table__.c, Session.__table__.c
+    earlier = select(sessions.id).where(sessions.user_id == bindparam("user_id"), sessions.device.is_not(None))
+    return (
+        select(
+            users.password_hash,
+            users.role_name,
+            users.has_second_factor,
+            users.must_enrol_factor,
+            users.device_generation,
+            earlier.exists().label("any_session"),
+            earlier.where(sessions.device == bindparam("device")).exists().label("same_device"),
+            earlier.where(sessions.network.is_not_distinct_from(bindparam("network"))).exists().label("same_network"),
+        )
+        .where(users.id == bindparam("user_id"), users.is_active)
+        .with_for_update(read=True, of=User.__table__)
+    )
+
+
+# Built once: building them at each sign-in took longer than everything that the database does for it.
+_KNOWN = _known()
+_ADD = insert(Base.metadata.tables[Session.__tablename__])
+
+
 async def begin_session(work: Work, *, attempt: Attempt, carrier: Carrier) -> Begun:
     """Add a session for a user who has proved who they are, and return its first tokens or its cookie.
 
     Here, where every way to sign in ends, a second factor is asked for: raises `SecondFactorRequired`. When nobody knows
     when they proved it, it counts as no fresh proof.
 
-    The user's row is locked until the commit, so that a disabling comes before (and then this raises
-    `InvalidCredentials`) or after (and then it ends this session), whichever door led here.
+    The user's row is locked until the commit, so that a disabling, or a change of the password that was verified, comes
+    before (and then this raises `InvalidCredentials`) or after (and then it ends this session), whichever door led here.
     """
     device, network = device_name(work.client.user_agent), network_of(work.client.address)
-    user_id, transport = attempt.user_id, carrier.transport
-    known = (await work.db.execute(_active_user(user_id, device, network))).first()
-    if known is None:
-        raise InvalidCredentials
+    known = await _look(work, attempt, device=device, network=network)
     standing = Standing(known.role_name, known.has_second_factor, known.must_enrol_factor)
     await require_second_factor(work, attempt=attempt, standing=standing, carrier=carrier)
-    session_id = new_id()
+    session_id, transport = new_id(), carrier.transport
     handed_out = first_refresh_token(session_id) if transport is Transport.BEARER else new_cookie_token(session_id)
     expires_at = work.now + work.settings.session_absolute_ttl
-    session = Session(
-        id=session_id,
-        user_id=user_id,
-        transport=transport.value,
-        secret_digest=handed_out.secret_digest,
-        counter=0,
-        created_at=work.now,
-        authenticated_at=attempt.authenticated_at or LONG_AGO,
-        methods=" ".join(attempt.methods),
-        refreshed_at=work.now,
-        idle_expires_at=min(work.now + work.settings.session_idle_ttl, expires_at),
-        expires_at=expires_at,
-        client_address=work.client.address,
-        user_agent=work.client.user_agent[:400] if work.client.user_agent else None,
-        device=device,
-        network=network,
-        last_seen_at=work.now,
-        last_address=work.client.address,
-    )
-    work.db.add(session)
-    await work.db.flush()
+    values = {
+        "id": session_id,
+        "user_id": attempt.user_id,
+        "transport": transport.value,
+        "secret_digest": handed_out.secret_digest,
+        "counter": 0,
+        "created_at": work.now,
+        "authenticated_at": attempt.authenticated_at or LONG_AGO,
+        "methods": " ".join(attempt.methods),
+        "refreshed_at": work.now,
+        "idle_expires_at": min(work.now + work.settings.session_idle_ttl, expires_at),
+        "expires_at": expires_at,
+        "client_address": work.client.address,
+        "user_agent": work.client.user_agent[:400] if work.client.user_agent else None,
+        "device": device,
+        "network": network,
+        "last_seen_at": work.now,
+        "last_address": work.client.address,
+    }
+    await work.execute(_ADD, values)
     news = _news(known)
     for detail in news:
         await record_event(work, session_id, kind=SessionEventKind.SIGNED_IN_ELSEWHERE, detail=detail)
-    about = audit.About(actor_id=user_id, target_id=user_id, session_id=session_id)
+    about = audit.About(actor_id=attempt.user_id, target_id=attempt.user_id, session_id=session_id)
     told = {"methods": list(attempt.methods), "transport": transport.value, "news": list(news)}
     await audit.record(work, AuditKind.SESSION_CREATED, **about, detail=told)
+    session = Session(**values)
     return Begun(session=session, issued=_issued(work, session, handed_out, known.device_generation), news=news)
+
+
+async def _look(work: Work, attempt: Attempt, *, device: str, network: str | None) -> _Known:
+    """Return what the account says, locked from here on. Raises `InvalidCredentials`."""
+    values = {"user_id": attempt.user_id, "device": device, "network": network}
+    row = (await work.execute(_KNOWN, values)).first()
+    if row is None:
+        raise InvalidCredentials
+    known = _Known._make(row)
+    if attempt.password_hash not in {None, known.password_hash}:
+        audit.refuse(work, AuditKind.SIGN_IN_OVERTAKEN, target_id=attempt.user_id, cause=InvalidCredentials.code)
+        raise InvalidCredentials
+    return known
 
 
 def claims_of(work: Work, session: Session) -> AccessClaims:
@@ -143,26 +191,7 @@ def _issued(
     )
 
 
-def _active_user(user_id: UUID, device: str, network: str | None) -> Select[*tuple[Any, ...]]:
-    """Lock an active user's row, and look what is demanded of them, and whether they were here before, on this device, in this network."""
-    earlier = select(Session.id).where(Session.user_id == user_id, Session.device.is_not(None))
-    return (
-        select(
-            User.role_name,
-            User.has_second_factor,
-            User.must_enrol_factor,
-            User.device_generation,
-            earlier.exists().label("any_session"),
-            earlier.where(Session.device == device).exists().label("same_device"),
-            earlier.where(Session.network.is_not_distinct_from(network)).exists().label("same_network"),
-        )
-        .select_from(User)
-        .where(User.id == user_id, User.is_active)
-        .with_for_update(read=True, of=User)
-    )
-
-
-def _news(known: Row[*tuple[Any, ...]]) -> tuple[str, ...]:
+def _news(known: _Known) -> tuple[str, ...]:
     if not known.any_session:
         return ()
     return (*(() if known.same_device else (NEW_DEVICE,)), *(() if known.same_network else (NEW_PLACE,)))

@@ -1,15 +1,17 @@
 """Sign-in with a password. Whoever asks learns only whether it worked, whatever the reason."""
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Executable, case, select, update
+from sqlalchemy import bindparam, case, select, update
 
 from app.auth.assurance import PASSWORD
 from app.auth.emails import EmailInvalid, mask_email, parse_email
 from app.auth.passwords.hashing import MAXIMUM_LENGTH
 from app.auth.passwords.pool import HashingPool
 from app.database import Reader, Work
+from app.driver import HotStatement
 from app.exceptions import InvalidCredentials
 from app.models import AuditKind, User
 from app.services import audit
@@ -26,11 +28,17 @@ class Credentials:
     password: str = field(repr=False)
 
 
-@dataclass(frozen=True)
-class _Account:
+class _Account(NamedTuple):
     user_id: UUID
     password_hash: str | None
     is_active: bool
+
+
+_BY_ADDRESS = HotStatement(
+    select(User.id, User.password_hash, User.is_active).where(User.email_normal == bindparam("address")),
+    "address",
+    row=_Account,
+)
 
 
 async def sign_in_with_password(
@@ -46,9 +54,13 @@ async def sign_in_with_password(
     hashing.check_capacity()
     account = await _identify(work.read, credentials.email)
     proved = await _prove(work, hashing, account, credentials)
-    return await complete(
-        work, context, Attempt(user_id=proved.user_id, methods=(PASSWORD,), authenticated_at=work.now)
+    attempt = Attempt(
+        user_id=proved.user_id,
+        methods=(PASSWORD,),
+        authenticated_at=work.now,
+        password_hash=proved.password_hash,
     )
+    return await complete(work, context, attempt)
 
 
 async def _identify(read: Reader, email: str) -> _Account | None:
@@ -56,10 +68,7 @@ async def _identify(read: Reader, email: str) -> _Account | None:
         address = parse_email(email)
     except EmailInvalid:
         return None
-    row = await read.first(
-        select(User.id, User.password_hash, User.is_active).where(User.email_normal == address.normal)
-    )
-    return _Account(user_id=row.id, password_hash=row.password_hash, is_active=row.is_active) if row else None
+    return next(iter(await read.ask(_BY_ADDRESS, address.normal)), None)
 
 
 async def _prove(work: Work, hashing: HashingPool, account: _Account | None, credentials: Credentials) -> _Account:
@@ -71,7 +80,8 @@ async def _prove(work: Work, hashing: HashingPool, account: _Account | None, cre
         about = audit.About(target_id=account.user_id if account else None, subject=mask_email(credentials.email))
         audit.refuse(work, AuditKind.SIGN_IN_FAILED, **about, cause=_cause(account, matches=matches))
         raise InvalidCredentials
-    await _claim(work, hashing, account, password)
+    if hashing.needs_rehash(account.password_hash or ""):
+        return account._replace(password_hash=await _move_up(work, hashing, account, password))
     return account
 
 
@@ -84,22 +94,23 @@ def _cause(account: _Account | None, *, matches: bool) -> str:
     return "wrong_password" if not matches else "user_disabled"
 
 
-async def _claim(work: Work, hashing: HashingPool, account: _Account, password: str) -> None:
-    """Make sure that the password that was verified still stands, and move an old hash up.
+async def _move_up(work: Work, hashing: HashingPool, account: _Account, password: str) -> str:
+    """Replace an old hash by one of today, and return what stands in the account now, whose row is locked from here on.
 
-    A password change that committed meanwhile is seen here; the row lock orders one that comes later after us, and
-    then it ends the session that we begin. Only when another sign-in has moved the same hash up at this moment is
-    the password verified once more, against the new one. Raises `InvalidCredentials`.
+    A password change that committed meanwhile is seen here. Only when another sign-in has moved the same hash up at this
+    moment is the password verified once more, against the new one. Raises `InvalidCredentials`.
     """
-    stored = account.password_hash or ""
-    fresh = await hashing.hash(password) if hashing.needs_rehash(stored) else stored
-    mine = (User.id == account.user_id, User.is_active)
-    statement: Executable = select(User.password_hash).where(*mine).with_for_update(read=True)
-    if fresh != stored:
-        moved = case((User.password_hash == stored, fresh), else_=User.password_hash)
-        statement = update(User).where(*mine).values(password_hash=moved).returning(User.password_hash)
-        statement = statement.execution_options(synchronize_session=False)
-    current = (await work.db.execute(statement)).scalar_one_or_none()
-    if current is None or (current not in {stored, fresh} and not await hashing.verify(password, current)):
+    stored, fresh = account.password_hash, await hashing.hash(password)
+    moved = case((User.password_hash == stored, fresh), else_=User.password_hash)
+    statement = (
+        update(User)
+        .where(User.id == account.user_id, User.is_active)
+        .values(password_hash=moved)
+        .returning(User.password_hash)
+        .execution_options(synchronize_session=False)
+    )
+    current: str | None = (await work.db.execute(statement)).scalar_one_or_none()
+    if current is None or (current != fresh and not await hashing.verify(password, current)):
         audit.refuse(work, AuditKind.SIGN_IN_OVERTAKEN, target_id=account.user_id, cause=InvalidCredentials.code)
         raise InvalidCredentials
+    return current
