@@ -105,8 +105,9 @@ class Overload:
 
     def _connections(self, rate: float) -> int:
         """Return enough connections that one is free whenever a sign-in is due: most wait in the server's queues."""
-        fields = Settings.model_fields
-        places = int(fields["HASHING_THREADS"].default) + int(fields["HASHING_QUEUE"].default)
+        names = "HASHING_THREADS", "HASHING_QUEUE"
+        defaults = {name: Settings.model_fields[name].default for name in names}
+        places = sum(int((defaults | dict(self.server.environment))[name]) for name in names)
         # Half as many more, because connections are not spread evenly over the workers.
         return int(self.options.connections or 1.5 * self.options.workers * places + rate / 2)
 
@@ -213,7 +214,7 @@ def _flood_of(process: subprocess.Popen[bytes], plan: Plan) -> Flood:
 
 def _measure(options: argparse.Namespace) -> bool:
     """Measure in rounds, print the table, and return whether every bar is met."""
-    chosen = {name: getattr(options, name) for name in ("rounds", "seconds", "workers", "times", "connections")}
+    chosen = {name: getattr(options, name) for name in ("rounds", "seconds", "workers", "times", "connections", "set")}
     described = machine.describe()
     described["versions"]["PostgreSQL"] = servers.postgresql_version()
     print(report.header(described, chosen | {"connections": chosen["connections"] or "enough"}), flush=True)
@@ -221,7 +222,9 @@ def _measure(options: argparse.Namespace) -> bool:
     with ExitStack() as running:
         scratch = running.enter_context(servers.scratch_directory())
         url = running.enter_context(servers.database(servers.POSTGRESQL, scratch=scratch, workers=options.workers))
-        server = running.enter_context(servers.ostiary(url, scratch=scratch, workers=options.workers))
+        server = running.enter_context(
+            servers.ostiary(url, scratch=scratch, workers=options.workers, changes=dict(options.set))
+        )
         overload = Overload(server, asyncio.run(register_people(server.port, scratch)), options)
         for turn in range(1, options.rounds + 1):
             print(f"round {turn} of {options.rounds}", file=sys.stderr, flush=True)
@@ -251,6 +254,14 @@ def _table(lines: Sequence[tuple[Figure, tuple[float, bool]]], rounds: Sequence[
     return f"{table(heads, rows)}\nWhat must not happen at all is added up instead of taking the median."
 
 
+def _setting(text: str) -> tuple[str, str]:
+    """Read an option that is a setting. `ostiary serve` itself checks its value."""
+    name, equals, value = text.partition("=")
+    if not equals or name not in Settings.model_fields:
+        raise argparse.ArgumentTypeError(f"not a setting: {text}")
+    return name, value
+
+
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.overload", description=__doc__)
     add = parser.add_argument
@@ -259,6 +270,7 @@ def _options() -> argparse.Namespace:
     add("--workers", type=commands.positive, default=machine.cores(), help="server processes; one for each core")
     add("--times", type=commands.positive, default=10, help="how many times the peak arrives; 10")
     add("--connections", type=commands.positive, help="for the flood; enough that one is free whenever one is due")
+    add("--set", type=_setting, action="append", default=[], metavar="NAME=VALUE", help="a setting of the server")
     add("--json", type=Path, default=commands.RESULTS / "overload.json", help="where to write all figures")
     return parser.parse_args()
 

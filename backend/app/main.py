@@ -57,6 +57,7 @@ from app.services.sign_in.stages import SignInRules
 _ROUTERS = (
     address.router,
     audit.router,
+    auth.hashing_router,
     auth.me_router,
     auth.router,
     passkeys.router,

@@ -24,6 +24,14 @@ Argon2Iterations = Annotated[
     int, Field(ge=1, le=20, description="Passes of one password hash."), AfterValidator(_check_argon2)
 ]
 HashingThreads = Annotated[int, Field(ge=1, le=64, description="Threads that hash passwords, in each worker.")]
+HashingWait = Annotated[
+    float,
+    Field(
+        gt=0,
+        le=60,
+        description="How long a sign-in may wait for a hashing thread; one that would wait longer is answered 503 at once.",
+    ),
+]
 HashingQueue = Annotated[
     int,
     Field(ge=0, le=10000, description="Sign-ins that may wait for a hashing thread; one more is answered 503."),

@@ -1,6 +1,7 @@
 """The only translator from exceptions to answers: `application/problem+json` (RFC 9457), always in one shape."""
 
 import json
+import time
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -16,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.exceptions import (
     AppException,
     BodyTooLarge,
+    HashingBusy,
     MalformedBody,
     MethodNotAllowed,
     NotFoundError,
@@ -134,9 +136,23 @@ def _accident(error: Exception) -> AppException:
 async def _on_app_exception(request: Request, error: Exception) -> Response:
     if not isinstance(error, AppException):  # Starlette's signature promises less than it does.
         raise error
-    if error.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+    if error.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR and _is_worth_a_line(error):
         log.warning("request.refused", error_code=error.code, cause=str(error.__cause__) if error.__cause__ else None)
     return _answer(request, error)
+
+
+_told_of_busy = 0.0
+
+
+def _is_worth_a_line(error: AppException) -> bool:
+    """Whether a refusal is logged: of those under too much load one a second. A thousand would be load themselves."""
+    global _told_of_busy  # noqa: PLW0603  # As one for all requests of the process.
+    if not isinstance(error, HashingBusy):
+        return True
+    if time.monotonic() - _told_of_busy < 1:
+        return False
+    _told_of_busy = time.monotonic()
+    return True
 
 
 async def _on_http_exception(request: Request, error: Exception) -> Response:

@@ -46,7 +46,12 @@ class Runtime:
         return cls(
             settings=settings,
             database=database,
-            hashing=HashingPool(hasher, threads=settings.HASHING_THREADS, queue=settings.HASHING_QUEUE),
+            hashing=HashingPool(
+                hasher,
+                threads=settings.HASHING_THREADS,
+                queue=settings.HASHING_QUEUE,
+                wait_seconds=settings.HASHING_WAIT_SECONDS,
+            ),
             keys=keys,
             tokens=TokenIssuer(settings, keys),
             callers=Callers(database, settings),

@@ -126,8 +126,9 @@ class Running:
         if (await answers(self.server.port, [wrong]))[0].is_success:
             raise UnexpectedAnswer(f"{self.contender.key} takes any password")
         credential = api.credential((await self.sign_in(1))[0])
+        # Often, so that every worker knows the session before it ends, and is asked afterwards.
+        await self.check_sessions([credential] * _OFTEN)
         await self.successes([api.sign_out(credential)])
-        # Often, so that every worker is asked.
         await self.check_sessions([credential] * _OFTEN, good=not self.contender.is_revocable)
         stored = await _stored_password(self.place.url, self.contender.stored_hashes)
         if _named(stored) != self.contender.hashing:

@@ -19,6 +19,7 @@ from app.auth.dependencies import (
     WorkDep,
     fresh_or_password,
 )
+from app.auth.hashing_route import HashingRoute
 from app.auth.limited import Limited
 from app.auth.sign_up_browser import SignUpBrowserDep
 from app.config import API_PREFIX
@@ -65,6 +66,7 @@ from app.services.sign_in.again import PasswordProof, ask_for_passkey_again, pro
 from app.services.sign_in.password import Credentials, sign_in_with_password
 
 router = APIRouter(prefix=f"{API_PREFIX}/auth", tags=["auth"])
+hashing_router = APIRouter(prefix=f"{API_PREFIX}/auth", tags=["auth"], route_class=HashingRoute)
 me_router = APIRouter(prefix=f"{API_PREFIX}/auth", tags=["auth"], route_class=CallerRoute)
 """For the one route that is called at every turn."""
 
@@ -74,7 +76,7 @@ _REGISTERED: dict[int | str, dict[str, Any]] = {
 }
 
 
-@router.post(
+@hashing_router.post(
     "/register",
     status_code=status.HTTP_201_CREATED,
     dependencies=[Public, Limited("register")],
@@ -103,7 +105,7 @@ def _registered(response: Response, user: User | None) -> UserResponse | MailedR
     return MailedResponse(expires_in=int(VERIFICATION_VALID_FOR.total_seconds()))
 
 
-@router.post(
+@hashing_router.post(
     "/login",
     dependencies=[Public, PlainForm, Limited("sign-in", account="username")],
     responses=problem_responses(

@@ -1,8 +1,10 @@
 """Keeps password hashing off the event loop: few threads at a lower priority, behind a queue with an end."""
 
 import asyncio
+import math
 import os
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -15,14 +17,21 @@ Result = TypeVar("Result")
 
 _NICENESS = 10
 """Hashing threads yield to the event loop: measured, this is what keeps other requests quick under load."""
+_FIRST_GUESS_SECONDS = 0.02
+_MEMORY = 0.1
+"""How much the latest hash counts for the guess of how long the next one takes."""
 
 
 class HashingPool:
     """Runs a `PasswordHasher` in threads of its own. Every hash that the application computes passes through here."""
 
-    def __init__(self, hasher: PasswordHasher, *, threads: int, queue: int) -> None:
+    def __init__(self, hasher: PasswordHasher, *, threads: int, queue: int, wait_seconds: float = math.inf) -> None:
+        """Prepare. At most `queue` wait, and nobody longer than `wait_seconds` until the work begins."""
         self._hasher = hasher
+        self._threads = threads
         self._capacity = threads + queue
+        self._wait_seconds = wait_seconds
+        self._each_seconds = _FIRST_GUESS_SECONDS
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="hashing", initializer=_lower_priority)
         self._lock = threading.Lock()
         self._in_flight = 0
@@ -39,8 +48,14 @@ class HashingPool:
 
     def check_capacity(self) -> None:
         """Raise `HashingBusy` when a hash would be refused now, so that the rest of the work need not begin."""
-        if self._in_flight >= self._capacity:
+        before = self._in_flight - self._threads + 1
+        if self._in_flight >= self._capacity or before * self._each_seconds > self._wait_seconds * self._threads:
             raise HashingBusy
+
+    @property
+    def is_waited_for(self) -> bool:
+        """Whether whoever comes now has to wait for a thread."""
+        return self._in_flight >= self._threads
 
     def needs_rehash(self, stored: str) -> bool:
         """Whether a stored hash should be replaced at this sign-in. Costs nothing."""
@@ -54,17 +69,27 @@ class HashingPool:
         """Run one piece of work. A caller that is cancelled gives up its place in the queue, not a running thread's."""
         self._enter()
         try:
-            future = self._executor.submit(work)
+            future = self._executor.submit(self._timed, work, time.monotonic())
         except RuntimeError:  # The pool has been closed.
             self._leave()
             raise
         future.add_done_callback(self._leave)
         return await asyncio.wrap_future(future)
 
+    def _timed(self, work: Callable[[], Result], asked_at: float) -> Result:
+        """Do the work, unless it has waited too long: whoever asked would have to wait for it, and all behind as well."""
+        began = time.monotonic()
+        if began - asked_at > self._wait_seconds:
+            raise HashingBusy
+        try:
+            return work()
+        finally:
+            with self._lock:
+                self._each_seconds += (time.monotonic() - began - self._each_seconds) * _MEMORY
+
     def _enter(self) -> None:
         with self._lock:
-            if self._in_flight >= self._capacity:
-                raise HashingBusy
+            self.check_capacity()
             self._in_flight += 1
             self.computed += 1
 
