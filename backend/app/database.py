@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any, ClassVar, TypeVar
 
 import structlog
@@ -23,7 +24,7 @@ from sqlalchemy.orm import DeclarativeBase
 from app.auth.tokens import DeviceToken
 from app.config import Settings
 from app.database_errors import translate_errors
-from app.driver import DriverConnections, Found, HotStatement, driver_of, fetched, patience
+from app.driver import DriverConnections, Found, HotStatement, patience
 from app.exceptions import AppException, DatabaseUnavailable, Refusal
 
 log = structlog.get_logger()
@@ -122,16 +123,11 @@ class Once:
 
     async def first(self, hot: HotStatement[Found], *values: object) -> Found | None:
         """Run the statement and return its first row, or None. Raises `DatabaseUnavailable`, and then nobody knows."""
-        if self._hot is None:
-            async with patience(), self._engine.begin() as writing:
-                result = await writing.execute(hot.statement, dict(zip(hot.parameters, values, strict=True)))
-                rows: Sequence[Any] = result.all()
-        else:
-            for listener in self._hot.listeners:
-                listener(hot.text)
-            async with patience(), self._engine.connect() as connection:
-                rows = await fetched(await driver_of(connection), hot, values)
-        return next(iter(hot.made(rows)), None)
+        if self._hot is not None:
+            return next(iter(await self._hot.ask(hot, *values)), None)
+        async with patience(), self._engine.begin() as writing:
+            result = await writing.execute(hot.statement, dict(zip(hot.parameters, values, strict=True)))
+            return next(iter(hot.made(result.all())), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +142,7 @@ class Trace:
 class Work:
     """One unit of work: what a service needs from its door. Nothing in it acts by itself."""
 
-    db: AsyncSession
-    """The transaction. It begins with its first statement and is committed by the door, never by a service."""
+    engine: AsyncEngine
     read: Reader
     once: Once
     """For what one statement decides, before the first statement on `db`: it takes a connection of its own."""
@@ -158,6 +153,19 @@ class Work:
     """What tells of refusals. It is written last in this transaction, or after its undoing: a "no" leaves its trace."""
     wakes: set[str] = field(default_factory=set)
     """The jobs of this process that have something to do once this is committed."""
+
+    @cached_property
+    def db(self) -> AsyncSession:
+        """The transaction. It begins with its first statement and is committed by the door, never by a service.
+
+        Made when it is asked for: what needs none is spared 100 µs.
+        """
+        return AsyncSession(self.engine, expire_on_commit=False)
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether there is something to commit, or to undo."""
+        return "db" in self.__dict__ or bool(self.traces)
 
     async def execute(self, statement: Executable, values: Mapping[str, object] | None = None) -> CursorResult[Any]:
         """Run a statement about tables, not models, in this transaction. It takes half of the time of `db.execute`."""
@@ -192,17 +200,19 @@ class Database:
             self.identifying = identifying.execution_options(isolation_level="AUTOCOMMIT")
         self.bells: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
         """By the names of jobs: set by each commit after which a job has something to do."""
-        self.hot = self._hot_connections()
+        self.hot = self._hot_connections(self.identifying, IDENTIFYING_STATEMENTS, kept=IDENTIFYING_STATEMENTS)
+        size = settings.DATABASE_POOL_SIZE
+        self.hot_writes = self._hot_connections(self.reading, max(1, size - 2), kept=size // 5)
+        """Of the connections that there are anyway; two stay for units of work, however many such writes wait."""
         self.read = Reader(self.reading, self.hot)
-        self.once = Once(self.engine if self.is_sqlite else self.reading, self.hot)
+        self.once = Once(self.engine, self.hot_writes)
         self.identify = Reader(self.identifying, self.hot)
         """For the question who is calling, which must not queue behind everything else for a connection."""
 
-    def _hot_connections(self) -> DriverConnections | None:
+    def _hot_connections(self, engine: AsyncEngine, number: int, *, kept: int) -> DriverConnections | None:
         if self.is_sqlite:
             return None
-        seconds = self._settings.DATABASE_TIMEOUT_SECONDS
-        return DriverConnections(self.identifying, number=IDENTIFYING_STATEMENTS, seconds=seconds)
+        return DriverConnections(engine, number=number, kept=kept, seconds=self._settings.DATABASE_TIMEOUT_SECONDS)
 
     @property
     def is_sqlite(self) -> bool:
@@ -216,15 +226,15 @@ class Database:
         Any other exception undoes everything; of one in the catalogue the traces are kept all the same. Raises
         `DatabaseUnavailable` when the database does not answer.
         """
-        async with patience(), AsyncSession(self.engine, expire_on_commit=False) as session:
-            work = Work(
-                db=session,
-                read=self.read,
-                once=self.once,
-                settings=self._settings,
-                now=datetime.now(UTC),
-                client=client,
-            )
+        work = Work(
+            engine=self.engine,
+            read=self.read,
+            once=self.once,
+            settings=self._settings,
+            now=datetime.now(UTC),
+            client=client,
+        )
+        async with patience(), _closing(work):
             try:
                 yield work
             except Refusal:
@@ -232,9 +242,7 @@ class Database:
                 self._wake(work)
                 raise
             except BaseException as error:
-                await session.rollback()
-                if work.traces and isinstance(error, AppException) and not isinstance(error, DatabaseUnavailable):
-                    await _keep_traces(work)
+                await _undo(work, error)
                 raise
             else:
                 await _finish(work)
@@ -252,14 +260,36 @@ class Database:
 
     async def close(self) -> None:
         """Close every connection."""
-        if self.hot is not None:
-            await self.hot.close()
+        for hot in filter(None, (self.hot, self.hot_writes)):
+            await hot.close()
         for engine in (self.engine, self.reading, self.identifying):
             await engine.dispose()
 
 
+@asynccontextmanager
+async def _closing(work: Work) -> AsyncIterator[None]:
+    """Give the connection back at the end, if there is one."""
+    try:
+        yield
+    finally:
+        if work.has_begun:
+            async with work.db:
+                pass
+
+
+async def _undo(work: Work, error: BaseException) -> None:
+    """Undo everything but the traces of an exception of the catalogue."""
+    if not work.has_begun:
+        return
+    await work.db.rollback()
+    if work.traces and isinstance(error, AppException) and not isinstance(error, DatabaseUnavailable):
+        await _keep_traces(work)
+
+
 async def _finish(work: Work) -> None:
     """Write the traces and commit. When that fails the connection is thrown away: SQLite would keep the lock."""
+    if not work.has_begun:
+        return
     try:
         for trace in work.traces:
             await work.db.execute(trace.statement, trace.values)

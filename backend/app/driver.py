@@ -81,12 +81,14 @@ class _Held:
 
 
 class DriverConnections:
-    """A few connections for reads that must not queue behind everything else. They are kept, and lent in the order of asking."""
+    """Connections that are lent in the order of asking. A few are kept, the others given back when nobody waits for them."""
 
-    def __init__(self, engine: AsyncEngine, *, number: int, seconds: float) -> None:
+    def __init__(self, engine: AsyncEngine, *, number: int, kept: int, seconds: float) -> None:
         """Prepare; nothing connects yet. `engine` is in AUTOCOMMIT. Nobody waits for a connection longer than `seconds`."""
         self._engine = engine
+        self._kept = kept
         self._seconds = seconds
+        self._waiting = 0
         self._places = asyncio.Semaphore(number)
         self._idle: list[_Held] = []
         self.listeners: list[Callable[[str], None]] = []
@@ -100,13 +102,10 @@ class DriverConnections:
             held = await self._take()
             is_whole = False
             try:
-                rows = await fetched(held.driver, hot, values)
+                rows = await _fetched(held.driver, hot, values)
                 is_whole = True
             finally:
-                if is_whole:
-                    self._idle.append(held)
-                else:
-                    await held.throw_away()
+                await (self._put_back(held) if is_whole else held.throw_away())
         return hot.made(rows)
 
     async def close(self) -> None:
@@ -116,18 +115,27 @@ class DriverConnections:
 
     @asynccontextmanager
     async def _place(self) -> AsyncIterator[None]:
-        if self._places.locked():
-            try:
+        self._waiting += 1
+        try:
+            if self._places.locked():
                 async with asyncio.timeout(self._seconds):
                     await self._places.acquire()
-            except TimeoutError as error:
-                raise DatabaseUnavailable from error
-        else:
-            await self._places.acquire()
+            else:
+                await self._places.acquire()
+        except TimeoutError as error:
+            raise DatabaseUnavailable from error
+        finally:
+            self._waiting -= 1
         try:
             yield
         finally:
             self._places.release()
+
+    async def _put_back(self, held: _Held) -> None:
+        if self._waiting or len(self._idle) < self._kept:
+            self._idle.append(held)
+        else:
+            await held.connection.close()
 
     async def _take(self) -> _Held:
         while self._idle:
@@ -138,15 +146,10 @@ class DriverConnections:
             await held.throw_away()
         async with patience():
             connection = await self._engine.connect()
-        return _Held(connection, await driver_of(connection))
+        return _Held(connection, (await connection.get_raw_connection()).driver_connection)
 
 
-async def driver_of(connection: AsyncConnection) -> Any:
-    """Return the driver's own connection."""
-    return (await connection.get_raw_connection()).driver_connection
-
-
-async def fetched(driver: Any, hot: HotStatement[Any], values: Sequence[object]) -> Sequence[Any]:
+async def _fetched(driver: Any, hot: HotStatement[Any], values: Sequence[object]) -> Sequence[Any]:
     """Return the driver's records. Raises `DatabaseUnavailable` when the database does not answer."""
     try:
         found: Sequence[Any] = await driver.fetch(hot.text, *hot.arguments(values))

@@ -28,6 +28,10 @@ _ADDRESS = re.compile(
     r"(?<![\w.!#$%&*+/=?^`{|}~-])([\w!#$%&*+/=?^`{|}~-])[\w.!#$%&'*+/=?^`{|}~-]{0,63}(@[\w-]{1,63}\.[\w.-]{1,190})"
 )
 _CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_HARMLESS = re.compile(
+    r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{32}|(?!ost_)[a-z][a-z_.]{0,60}|[0-9]{4}(?:-[0-9]{2}){2}T[0-9:.]{8,15}Z"
+)
+"""What most values are: ids, words of ours, times. Looking them through for secrets took half of the time of a line."""
 _LONGEST_VALUE = 20_000
 REDACTED = "[redacted]"
 
@@ -72,6 +76,8 @@ def _clean(value: Any, name: str = "") -> Any:
     if _SECRET_NAMES.search(name) and name not in _PLAIN_NAMES:
         return REDACTED
     if isinstance(value, str):
+        if _HARMLESS.fullmatch(value):
+            return value
         return _ADDRESS.sub(r"\1***\2", _SECRET_VALUES.sub(REDACTED, value[:_LONGEST_VALUE]))
     if isinstance(value, dict):
         return {key: _clean(item, str(key)) for key, item in value.items()}

@@ -29,12 +29,13 @@ def recorded_statements(runtime: Runtime) -> Iterator[list[str]]:
     if database.is_sqlite:
         # On PostgreSQL it is the first one with an option, whose listeners hear of its statements as well.
         engines.add(database.reading.sync_engine)
-    if database.hot:
-        database.hot.listeners.append(lambda statement: note(None, None, statement))
+    hot = [each for each in (database.hot, database.hot_writes) if each]
+    for each in hot:
+        each.listeners.append(lambda statement: note(None, None, statement))
     for engine in engines:
         event.listen(engine, "before_cursor_execute", note)
     yield seen
     for engine in engines:
         event.remove(engine, "before_cursor_execute", note)
-    if database.hot:
-        database.hot.listeners.pop()
+    for each in hot:
+        each.listeners.pop()

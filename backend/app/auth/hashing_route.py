@@ -47,7 +47,7 @@ async def _serve_while_connected(app: ASGIApp, scope: Scope, receive: Receive, s
         return part or {"type": "http.disconnect"}
 
     serving = asyncio.ensure_future(app(scope, replay, send))
-    leaving = asyncio.ensure_future(receive())
+    leaving = asyncio.ensure_future(_disconnected(receive))
     try:
         await asyncio.wait([serving, leaving], return_when=asyncio.FIRST_COMPLETED)
         if not serving.done():
@@ -59,6 +59,11 @@ async def _serve_while_connected(app: ASGIApp, scope: Scope, receive: Receive, s
     finally:
         for each in (serving, leaving):
             each.cancel()
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 async def _whole_body(receive: Receive) -> list[Message] | None:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
 from sqlalchemy import Select, bindparam, insert, select
@@ -163,7 +163,31 @@ async def _look(work: Work, attempt: Attempt, *, device: str, network: str | Non
     return known
 
 
-def claims_of(work: Work, session: Session) -> AccessClaims:
+class Lasting(Protocol):
+    """What of a session its access tokens say."""
+
+    @property
+    def id(self) -> UUID:
+        """Of the session."""
+
+    @property
+    def user_id(self) -> UUID:
+        """Of its user."""
+
+    @property
+    def methods(self) -> str:
+        """How the user proved who they are."""
+
+    @property
+    def authenticated_at(self) -> datetime:
+        """When."""
+
+    @property
+    def expires_at(self) -> datetime:
+        """When it ends at the latest."""
+
+
+def claims_of(work: Work, session: Session | Lasting) -> AccessClaims:
     """Return what the next access token of a session says."""
     methods = tuple(session.methods.split(" "))
     return AccessClaims(
