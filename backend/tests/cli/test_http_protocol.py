@@ -44,7 +44,9 @@ async def test_a_head_without_an_end_is_refused_however_it_is_cut(port: int) -> 
             with suppress(RuntimeError):  # The server has hung up meanwhile.
                 client.writer.write(b"a" * (MAXIMUM_HEAD_BYTES // 10))
             await asyncio.sleep(0.005)
-        assert (await client.answer())[0] == 431
+        # The answer may be lost to a client that goes on sending; the connection ends either way.
+        assert (await client.answer())[0] in {431, 0}
+        assert await client.is_closed()
 
 
 async def test_a_second_request_has_its_own_time(port: int) -> None:
