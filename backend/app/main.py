@@ -117,6 +117,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     return app
 
 
+def read_ahead() -> None:
+    """Read now what would otherwise be read during somebody's registration or sign-in. A second time it does nothing."""
+    common_passwords()
+    device_parser()
+    prepare_passkeys()
+
+
 def _sign_in_rules(extensions: Sequence[Extension]) -> SignInRules:
     """What is demanded of a sign-in, and who is told of one. The product's own modules come in the order of EXTENSIONS."""
     return SignInRules(
@@ -153,10 +160,7 @@ def _routers(settings: Settings) -> Iterator[APIRouter]:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     runtime: Runtime = app.state.runtime
     configure_logging(runtime.settings)
-    # Read these now rather than during somebody's registration or sign-in.
-    common_passwords()
-    device_parser()
-    prepare_passkeys()
+    read_ahead()
     try:
         async with jobs_running(runtime, jobs_of_a_server(runtime.settings)):
             yield

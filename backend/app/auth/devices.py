@@ -3,7 +3,7 @@
 from functools import cache
 
 from ua_parser import Parser
-from ua_parser.loaders import load_builtins
+from ua_parser.loaders import load_lazy_builtins
 from ua_parser.regex import Resolver
 
 UNKNOWN = "unknown device"
@@ -14,11 +14,13 @@ _READ = 400
 
 @cache
 def device_parser() -> Parser:
-    """Return the parser. Building it takes a fifth of a second, so a server does it before it serves.
+    """Return the parser of browsers and systems. A server builds it before it serves.
 
-    Its engine takes time in proportion to the text, whatever a client sends.
+    Its engine takes time in proportion to the text, whatever a client sends. With the names of telephones, which nobody
+    asks for here, it would take 200 ms and 27 MB in place of 40 ms and 11 MB.
     """
-    return Parser(Resolver(load_builtins()))
+    browsers, systems, _ = load_lazy_builtins()
+    return Parser(Resolver((browsers, systems, [])))
 
 
 def device_name(user_agent: str | None) -> str:

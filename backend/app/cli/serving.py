@@ -22,7 +22,7 @@ from app.config import API_PREFIX, ConfigurationError, Settings
 from app.database import Database
 from app.extensions import load_extensions
 from app.logs import configure_logging
-from app.main import create_app
+from app.main import create_app, read_ahead
 from app.migrations import revisions
 from app.pages import dev_factors, dev_mailbox
 from app.providers import is_google_offline
@@ -54,6 +54,7 @@ def serve(
         bring_up_to_date(settings)
     _check_port(settings)
     create_app(settings)  # Refuses here, once and clearly, rather than in every worker.
+    read_ahead()  # Here, so that the workers share it.
     typer.echo(asyncio.run(_welcome(settings)), err=True)
     _allow_many_connections()
     config = Config(
