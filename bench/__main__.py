@@ -78,9 +78,9 @@ def _measure(kind: str, options: argparse.Namespace) -> dict[str, Any]:
         server = running.enter_context(servers.ostiary(url, scratch=scratch, workers=options.workers))
         found: dict[str, Any] = {"memory_idle": asdict(memory_of(server.group))}
         unbatched = running.enter_context(servers.unbatched(server, scratch=scratch, workers=options.workers))
-        floor = running.enter_context(servers.floor(scratch=scratch, workers=options.workers))
+        floor = running.enter_context(servers.floor(scratch=scratch, workers=options.workers, url=url))
         people = asyncio.run(register_people(server.port, scratch))
-        bench = Bench(server, floor, unbatched, people, plan, machine.cores())
+        bench = Bench(server, floor, unbatched, people, plan, machine.cores(), kind)
         found |= _rounds(kind, bench, items, options)
     return found
 

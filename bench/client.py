@@ -27,9 +27,9 @@ def post_json(path: str, values: dict[str, str], *, token: str | None = None) ->
     return _post(path, "application/json", json.dumps(values), token)
 
 
-def post_form(path: str, form: str) -> bytes:
-    """Return a request whose body is a form."""
-    return _post(path, "application/x-www-form-urlencoded", form)
+def post_form(path: str, form: str, *, headers: str = "") -> bytes:
+    """Return a request whose body is a form. `headers` are further lines, each with its end."""
+    return _post(path, "application/x-www-form-urlencoded", form, headers=headers)
 
 
 def login_form(email: str, password: str) -> str:
@@ -37,9 +37,9 @@ def login_form(email: str, password: str) -> str:
     return urlencode({"username": email, "password": password})
 
 
-def _post(path: str, media_type: str, body: str, token: str | None = None) -> bytes:
+def _post(path: str, media_type: str, body: str, token: str | None = None, *, headers: str = "") -> bytes:
     length = len(body.encode())
-    head = f"POST {path} HTTP/1.1\r\nHost: {HOST}\r\n{_authorization(token)}"
+    head = f"POST {path} HTTP/1.1\r\nHost: {HOST}\r\n{_authorization(token)}{headers}"
     return f"{head}Content-Type: {media_type}\r\nContent-Length: {length}\r\n\r\n{body}".encode()
 
 
@@ -64,12 +64,17 @@ class Connection:
 
     async def ask(self, request: bytes) -> tuple[int, bytes]:
         """Send a request and return status and body. Raises `OSError` or `EOFError` when the connection breaks."""
+        status, _, body = await self.ask_whole(request)
+        return status, body
+
+    async def ask_whole(self, request: bytes) -> tuple[int, bytes, bytes]:
+        """Do the same, and return the head of the answer as well, between the two."""
         self._streams = self._streams or await asyncio.open_connection(HOST, self._port)
         reader, writer = self._streams
         writer.write(request)
-        head = (await reader.readuntil(b"\r\n\r\n")).lower()
-        length = head.partition(b"content-length:")[2].split(b"\r\n")[0]
-        return int(head.split(b" ", 2)[1]), await reader.readexactly(int(length))
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = head.lower().partition(b"content-length:")[2].split(b"\r\n")[0]
+        return int(head.split(b" ", 2)[1]), head, await reader.readexactly(int(length))
 
     def close(self) -> None:
         """Close the connection; the next request opens another."""
@@ -95,4 +100,20 @@ async def answers(port: int, requests: Sequence[bytes]) -> list[Any]:
                 found[index] = json.loads(body)
 
     await asyncio.gather(*(work() for _ in range(_AT_ONCE)))
+    return found
+
+
+async def set_cookies(port: int, requests: Sequence[bytes]) -> list[str]:
+    """Send requests one by one, and return for each what a browser would send back: the cookies that it was given.
+
+    Raises `UnexpectedAnswer` for one that sets none.
+    """
+    found = []
+    async with Connection(port) as connection:
+        for request in requests:
+            status, head, body = await connection.ask_whole(request)
+            lines = [line for line in head.decode().split("\r\n") if line.lower().startswith("set-cookie:")]
+            if not lines:
+                raise UnexpectedAnswer(f"no cookie: {status} {body.decode()}")
+            found.append("; ".join(line.partition(":")[2].split(";")[0].strip() for line in lines))
     return found

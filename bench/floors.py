@@ -1,6 +1,7 @@
-"""What the same server software does without our work: bare bytes, and plain FastAPI routes.
+"""What the same server software does without our work: bare bytes, plain FastAPI routes, a bare transaction.
 
-Answers are about as long as ours: `/bare/...` by a bare ASGI callable, `/plain/...` by FastAPI from a pydantic model.
+Answers are about as long as ours: `/bare/...` by a bare ASGI callable, `/plain/...` by FastAPI from a pydantic model. `/update/…` answers
+bare bytes after one transaction on PostgreSQL.
 """
 
 from datetime import UTC, datetime
@@ -9,6 +10,8 @@ from uuid import UUID
 
 from fastapi import FastAPI
 from pydantic import BaseModel
+
+from bench.transactions import Transactions
 
 
 class Health(BaseModel):
@@ -79,9 +82,16 @@ BARE = {
 _BODIES = {path: answer.model_dump_json().encode() for path, answer in BARE.items()}
 
 
+_transactions = Transactions()
+
+
 async def app(scope: Any, receive: Any, send: Any) -> None:
     """Answer bare paths at once and hand everything else to FastAPI."""
-    body = _BODIES.get(scope["path"])
+    path = scope["path"]
+    if path.startswith("/update/"):
+        await _transactions.one()
+        path = path.replace("/update/", "/bare/")
+    body = _BODIES.get(path)
     if body is None:
         await plain(scope, receive, send)
         return

@@ -21,6 +21,7 @@ from bench.load import Plan
 from bench.tables import number, table
 
 _WARMING_SECONDS = 1
+_LEAST = 1000
 _OF_MEMORY = "PostgreSQL's own memory for pages; a quarter of the machine's, as its documentation advises"
 Round = dict[str, Measured]
 """What one round found, by row."""
@@ -112,7 +113,10 @@ def _options() -> argparse.Namespace:
     add("--workers", type=commands.positive, default=machine.cores(), help="server processes; one for each core")
     add("--shared-buffers", type=commands.positive, default=_quarter_of_memory(), metavar="MB", help=_OF_MEMORY)
     add("--json", type=Path, default=commands.RESULTS / "growth.json", help="where to write all figures")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.small < _LEAST:
+        parser.error(f"--small: at least {_LEAST}, or its last pages are no whole ones")
+    return options
 
 
 if __name__ == "__main__":

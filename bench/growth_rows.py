@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack
 from dataclasses import astuple, dataclass, replace
 from statistics import fmean, median
 from typing import Any
+from urllib.parse import quote
 
 from bench import machine
 from bench.client import API, login_form
@@ -42,7 +43,7 @@ Measured = dict[str, Figure]
 
 @dataclass(frozen=True)
 class Row:
-    """One operation, and how it is measured once on each side in turn. Rows without a bar explain others."""
+    """One operation, and how it is measured once on each side in turn. Rows without a bar are there to be known."""
 
     title: str
     unit: str
@@ -53,27 +54,28 @@ class Row:
 def rows(statement: str) -> dict[str, Row]:
     """Return everything that is measured, in the order of the table. `statement` is that of `look_up_statement`."""
     look_up = LookUp(statement)
+    me, sign_in, refresh, users = (f"{API}{path}" for path in ("/auth/me", "/auth/login", "/auth/refresh", "/users/"))
+    deep, search = Load("me", users, _administrator, _deep_page), Load("me", users, _administrator, _search)
     return {
-        "me": Row("GET /auth/me, any session", "req/s", Load("me", f"{API}/auth/me", _access_tokens)),
-        "sign_in": Row("sign-in, anybody", "req/s", Load("login", f"{API}/auth/login", _forms)),
+        "me": Row("GET /auth/me, any session", "req/s", Load("me", me, _access_tokens)),
+        "sign_in": Row("sign-in, anybody", "req/s", Load("login", sign_in, _forms)),
         "look_up": Row("its look-up, with the round trip", "ms", look_up.round_trips),
         "look_up_execution": Row("the same, within PostgreSQL", "ms", look_up.executions, has_bar=False),
-        "refresh": Row("refresh, any session", "req/s", Load("refresh", f"{API}/auth/refresh", _refresh_tokens)),
-        "first_page": Row("first page of GET /users/", "req/s", Load("me", f"{API}/users/", _administrator)),
-        "deep_page": Row(
-            f"page after {_DEEP:.0%} of the users", "req/s", Load("me", f"{API}/users/", _administrator, _DEEP)
-        ),
+        "refresh": Row("refresh, any session", "req/s", Load("refresh", refresh, _refresh_tokens)),
+        "first_page": Row("first page of GET /users/", "req/s", Load("me", users, _administrator)),
+        "deep_page": Row(f"page after {_DEEP:.0%} of the users", "req/s", deep),
+        "search": Row("search for one address (?q=)", "req/s", search, has_bar=False),
     }
 
 
 @dataclass(frozen=True)
 class Load:
-    """One path under load: which script of wrk, what stands in its file, and after which part of the users a page begins."""
+    """One path under load: which script of wrk, what stands in its file, and what is asked for in the query."""
 
     script: str
     path: str
     lines: Callable[[Side], Coroutine[Any, Any, list[str]]]
-    after: float | None = None
+    query: Callable[[Side], Coroutine[Any, Any, str]] | None = None
 
     def __call__(self, both: Sequence[Side], plan: Plan) -> Measured:
         """Load one side, twice the other, and the one again, so that a machine that gets slower meanwhile favours none.
@@ -86,7 +88,7 @@ class Load:
         return {name: _mean(figures) for name, figures in found.items()}
 
     def _measure(self, side: Side, plan: Plan) -> Figure:
-        path = self.path if self.after is None else f"{self.path}?cursor={asyncio.run(side.cursor(self.after))}"
+        path = self.path + (asyncio.run(self.query(side)) if self.query else "")
         lines = side.people.write("lines", asyncio.run(self.lines(side)))
         before = asyncio.run(side.database_seconds())
         load, cost = measure(side.server, self.script, path, [lines], plan)
@@ -115,6 +117,14 @@ async def _forms(side: Side) -> list[str]:
 async def _administrator(side: Side) -> list[str]:
     # Each thread of wrk wants a line of its own.
     return [await side.administrators_token()] * machine.cores()
+
+
+async def _deep_page(side: Side) -> str:
+    return f"?cursor={await side.cursor(_DEEP)}"
+
+
+async def _search(side: Side) -> str:
+    return f"?q={quote((await side.drawn_addresses(1))[0])}"
 
 
 @dataclass(frozen=True)

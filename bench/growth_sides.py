@@ -13,7 +13,6 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy import event
 
 from app.auth.identifiers import new_id
 from app.auth.jwt import AccessClaims
@@ -30,9 +29,11 @@ from app.services.sign_in.stages import SignInContext
 from app.services.tokens import SignedTokens
 from bench import growth_fill
 from bench.client import API, answers, login_form, post_form, post_json
+from bench.load import LoadFailed
 from bench.people import PASSWORD, People
 from bench.servers import Server, ostiary, scratch_directory
 from tests.postgres import PostgresServer
+from tests.statements import recorded_statements
 
 ADMINISTRATOR = "administrator@example.com"
 SMALL, LARGE = "small", "large"
@@ -156,15 +157,19 @@ def _issued(session: asyncpg.Record, settings: Settings, now: datetime) -> Issue
 
 
 async def look_up_statement(side: Side) -> str:
-    """Return the statement by which a sign-in finds an account, as the application sends it: one sign-in is watched."""
-    seen: list[str] = []
+    """Return the statement by which a sign-in finds an account, as the application sends it: one sign-in is watched.
+
+    Raises `LoadFailed` when there is none.
+    """
     async with side.runtime() as runtime:
-        engine = runtime.database.engine.sync_engine
-        event.listen(engine, "before_cursor_execute", lambda *arguments: seen.append(str(arguments[2])))
-        async with runtime.database.begin(_CLIENT) as work:
-            credentials = Credentials(ADMINISTRATOR, PASSWORD)
-            await sign_in_with_password(work, runtime.hashing, SignInContext(), credentials=credentials)
-    return next(text for text in seen if "email_normal = " in text)
+        with recorded_statements(runtime) as seen:
+            async with runtime.database.begin(_CLIENT) as work:
+                credentials = Credentials(ADMINISTRATOR, PASSWORD)
+                await sign_in_with_password(work, runtime.hashing, SignInContext(), credentials=credentials)
+    found = [statement for statement in seen if "email_normal = " in statement]
+    if not found:
+        raise LoadFailed("a sign-in looks nobody up by the address any more")
+    return found[0]
 
 
 @contextmanager

@@ -14,24 +14,32 @@ from bench.load import Cost, Load, Plan, measure
 from bench.people import People
 from bench.servers import Server
 
-HASHES, BARE, PLAIN, UNBATCHED = "hashes", "bare", "plain", "unbatched"
+HASHES, BARE, PLAIN, UNBATCHED, UPDATE = "hashes", "bare", "plain", "unbatched", "update"
 
 
 @dataclass(frozen=True)
 class Measure:
-    """One path under load. `key` names the wrk script, and the floor's paths."""
+    """One path under load. `key` names the wrk script, and the floor's paths unless `like` does."""
 
     key: str
     title: str
     path: str
     floors: tuple[str, ...]
+    bar: tuple[str, float] | None = None
+    """Which floor counts, and which part of it must be reached."""
+    like: str = ""
+
+    def floors_on(self, kind: str) -> tuple[str, ...]:
+        """Return the floors that there are on a kind of database: the transaction is PostgreSQL's."""
+        return tuple(name for name in self.floors if name != UPDATE or kind == "postgresql")
 
 
 MEASURES = (
-    Measure("login", "sign-in", f"{API}/auth/login", (HASHES,)),
-    Measure("me", "GET /auth/me", f"{API}/auth/me", (BARE, PLAIN, UNBATCHED)),
-    Measure("refresh", "refresh", f"{API}/auth/refresh", (BARE, PLAIN)),
-    Measure("register", "register", f"{API}/auth/register", (HASHES,)),
+    Measure("login", "sign-in", f"{API}/auth/login", (HASHES,), (HASHES, 0.9)),
+    Measure("me", "GET /auth/me", f"{API}/auth/me", (BARE, PLAIN, UNBATCHED), (PLAIN, 0.65)),
+    Measure("cookie", "same, by cookie", f"{API}/auth/me", (BARE, PLAIN), (PLAIN, 0.6), like="me"),
+    Measure("refresh", "refresh", f"{API}/auth/refresh", (UPDATE, PLAIN), (UPDATE, 0.8)),
+    Measure("register", "register", f"{API}/auth/register", (HASHES,), (HASHES, 0.85)),
     Measure("health", "GET /health", "/health", (BARE, PLAIN)),
 )
 
@@ -72,6 +80,7 @@ class Bench:
     people: People
     plan: Plan
     cores: int
+    kind: str
 
     def round(self, chosen: Sequence[Measure]) -> dict[str, Sample]:
         """Measure everything once: floor, ours, floor, ours."""
@@ -86,13 +95,14 @@ class Bench:
         return {
             "login": [write("forms", self.people.forms)],
             "me": [write("access-tokens", [session["access_token"] for session in sessions])],
+            "cookie": [write("cookies", await self.people.cookies(self.plan.connections))],
             "refresh": [write("refresh-tokens", [session["refresh_token"] for session in sessions])],
             "register": [secrets.token_hex(6)],
             "health": [],
         }
 
     def _sample(self, item: Measure, arguments: list[str]) -> Sample:
-        floors = {name: self._floor(name, item, arguments) for name in item.floors}
+        floors = {name: self._floor(name, item, arguments) for name in item.floors_on(self.kind)}
         load, cost = measure(self.server, item.key, item.path, arguments, self.plan)
         return Sample(load=load, cost=cost, floors=floors)
 
@@ -106,7 +116,8 @@ class Bench:
                 iterations=fields["ARGON2_ITERATIONS"].default,
             )
             return Floor(rate=hashes.rate, cpu_us=hashes.cpu_us)
-        server, path = (self.unbatched, item.path) if name == UNBATCHED else (self.floor, f"/{name}/{item.key}")
+        path = f"/{name}/{item.like or item.key}"
+        server, path = (self.unbatched, item.path) if name == UNBATCHED else (self.floor, path)
         load, cost = measure(server, item.key, path, arguments, self.plan)
         return Floor(rate=load.rate, cpu_us=cost.cpu_us)
 
@@ -124,7 +135,7 @@ def summary(rounds: Sequence[Mapping[str, Sample]], item: Measure) -> dict[str, 
         "memory_mb": max(sample.cost.memory.whole for sample in samples),
         "workers_mb": max((sample.cost.memory.workers for sample in samples), key=sum),
         "rates": [sample.load.rate for sample in samples],
-        "floors": {name: _floor_summary(samples, name) for name in item.floors},
+        "floors": {name: _floor_summary(samples, name) for name in samples[0].floors},
     }
 
 

@@ -89,8 +89,10 @@ class Overload:
         self._rest()
         # Not exact: what is still in the queues has been looked at, and others were answered meanwhile.
         refusals = spent * 1e3 - len(flood.taken) * cost.cpu_us / 1e3
-        costs = {"refused_cpu": refusals / max(1, len(flood.refused)), "clients": clients / flood.seconds}
-        return {"peak": peak.rate, "peak_p50": peak.p50} | _flood_figures(flood, peak.rate) | costs | waits
+        figures = _flood_figures(flood, peak.rate) | {"clients": clients / flood.seconds}
+        left = 1 - figures["clients"] / machine.cores()
+        figures |= {"refused_cpu": refusals / max(1, len(flood.refused)), "left": figures["goodput_ratio"] / left}
+        return {"peak": peak.rate, "peak_p50": peak.p50} | figures | waits
 
     def _flood(self, forms: str, peak: float) -> tuple[Flood, dict[str, float]]:
         """Let sign-ins arrive, and ask for other things from when the queues are full until shortly before the end."""
@@ -169,6 +171,7 @@ def _figures(options: argparse.Namespace) -> list[Figure]:
         _at_least(0.95 * options.times, "offered_ratio", "offered / peak"),
         Figure("goodput", "let in/s"),
         _at_least(0.9, "goodput_ratio", "let in / peak"),
+        Figure("left", "let in / peak, of what the clients leave of the machine"),
         Figure("refused", "refused/s (503)"),
         _never("without_retry_after", "refused without Retry-After"),
         _never("errors", "sign-ins answered otherwise, or not"),

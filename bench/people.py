@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.client import API, answers, login_form, post_form, post_json
+from bench.client import API, answers, login_form, post_form, post_json, set_cookies
 
 ACCOUNTS = 64
 PASSWORD = "correct horse battery staple"
@@ -23,6 +23,13 @@ class People:
         """Begin so many new sessions, everybody in turn, and return their tokens."""
         forms = [self.forms[index % len(self.forms)] for index in range(sessions)]
         return await answers(self.port, [post_form(f"{API}/auth/login", form) for form in forms])
+
+    async def cookies(self, sessions: int) -> list[str]:
+        """Begin so many sessions that are carried by a cookie, and return what stands in the Cookie header."""
+        request = "Origin: https://127.0.0.1\r\n"
+        forms = [self.forms[index % len(self.forms)] for index in range(sessions)]
+        path = f"{API}/auth/login?transport=cookie"
+        return await set_cookies(self.port, [post_form(path, form, headers=request) for form in forms])
 
     def write(self, name: str, lines: list[str]) -> str:
         """Write a file with one line for each request or token, and return its path."""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from bench.measures import BARE, HASHES, MEASURES, PLAIN, UNBATCHED, Measure
+from bench.measures import BARE, HASHES, MEASURES, PLAIN, UNBATCHED, UPDATE, Measure
 from bench.probe import BAR_MS, FLOOR, HEALTH, ME, SIGN_INS
 
 TITLES = {"postgresql": "PostgreSQL", "sqlite": "SQLite"}
@@ -123,7 +123,7 @@ def _comparison_row(title: str, now: dict[str, Any], then: dict[str, Any]) -> li
 
 
 def _first_floor(row: dict[str, Any]) -> str:
-    return HASHES if HASHES in row["floors"] else BARE
+    return next(name for name in (HASHES, UPDATE, BARE, PLAIN) if name in row["floors"])
 
 
 def _near_floor(row: dict[str, Any]) -> str:

@@ -17,6 +17,7 @@ import asyncpg
 from app.config import Settings
 from bench.client import Connection, get
 from bench.processes import HOST, ROOT, free_port, processor_seconds_of, running
+from bench.transactions import prepare
 from tests.postgres import PostgresServer
 
 POSTGRESQL, SQLITE = "postgresql", "sqlite"
@@ -107,11 +108,16 @@ def unbatched(like: Server, *, scratch: Path, workers: int) -> Iterator[Server]:
 
 
 @contextmanager
-def floor(*, scratch: Path, workers: int) -> Iterator[Server]:
-    """Start the applications of `bench.floors` on the same server software, with the options of `ostiary serve`."""
+def floor(*, scratch: Path, workers: int, url: str = "") -> Iterator[Server]:
+    """Start the applications of `bench.floors` on the same server software, with the options of `ostiary serve`.
+
+    `url` is the PostgreSQL database whose transactions are a floor as well.
+    """
     port = free_port()
-    command = [*_uvicorn(port, workers), "--lifespan", "off", "bench.floors:app"]
-    environment = {**_clean_environment(), "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "bench.floor_server", str(port), str(workers)]
+    environment = {**_clean_environment(), "PYTHONPATH": f"{ROOT}:{ROOT / 'backend'}", "DATABASE_URL": url}
+    if url.startswith("postgresql"):
+        asyncio.run(prepare(url))
     with _served(command, environment, port, scratch / "floor.log", path="/bare/health") as server:
         yield server
 
@@ -159,7 +165,7 @@ def _served(command: list[str], environment: dict[str, str], port: int, log: Pat
         while not asyncio.run(_answers(port, path)):
             if process.poll() is not None or time.monotonic() > deadline:
                 raise ServerFailed(f"`{' '.join(command)}` did not start:\n{log.read_text(errors='replace')[-4000:]}")
-            time.sleep(0.1)
+            time.sleep(0.02)
         # The first worker has answered; the others may still be starting.
         _wait_until_quiet(process.pid, deadline)
         yield Server(port=port, group=process.pid)

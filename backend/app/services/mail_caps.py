@@ -11,7 +11,7 @@ from enum import StrEnum
 from hashlib import sha256
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Exists, Select, exists, false, func, select
+from sqlalchemy import BigInteger, ColumnElement, Exists, bindparam, exists, false, func, select
 
 from app.config import Settings
 from app.database import Base, Work
@@ -25,6 +25,21 @@ _NOTICES = 10
 _NEW_DEVICES = 4
 """An hour. A sign-in costs no try, so a thief could fill a mailbox; the last of them says that there may be more."""
 _MAILS = Base.metadata.tables[OutgoingMail.__tablename__]
+
+
+# Built once, as is the statement of the outbox that counts with it: building them took most of the time of a mail.
+_LOCK = select(func.pg_advisory_xact_lock(bindparam("number", type_=BigInteger)))
+NUMBER = (
+    select(func.count())
+    .select_from(_MAILS)
+    .where(
+        _MAILS.c.recipient_digest == bindparam("cap_digest"),
+        _MAILS.c.kind.in_(bindparam("cap_kinds", expanding=True)),
+        _MAILS.c.created_at > bindparam("cap_since"),
+    )
+    .scalar_subquery()
+)
+"""How many mails came lately that count for a cap."""
 
 
 class Asker(StrEnum):
@@ -82,8 +97,8 @@ async def room(work: Work, cap: Cap, *, link: Exists | None = None) -> int:
     `link` finds what a mail before is still good for. Is there nothing, one more may be written, up to twice the cap.
     """
     await lock(work, cap)
-    statement = select(number_of(work, cap).scalar_subquery(), link if link is not None else ~false())
-    number, has_link = (await work.db.execute(statement)).one()
+    statement = select(NUMBER, link if link is not None else ~false())
+    number, has_link = (await work.db.execute(statement, counted(work, cap))).one()
     if number < cap.most or has_link:
         return max(cap.most - int(number), 0)
     return int(number < doubled(cap).most)
@@ -99,10 +114,9 @@ async def lock(work: Work, cap: Cap) -> None:
     """Make counting and adding one step on PostgreSQL. SQLite has one writer anyway."""
     if work.db.get_bind().dialect.name == "postgresql":
         number = int.from_bytes(sha256(cap.digest + "".join(cap.kinds).encode()).digest()[:8], signed=True)
-        await work.db.execute(select(func.pg_advisory_xact_lock(number)))
+        await work.execute(_LOCK, {"number": number})
 
 
-def number_of(work: Work, cap: Cap) -> Select[int]:
-    """Return the statement that counts what came lately."""
-    mine = (_MAILS.c.recipient_digest == cap.digest, _MAILS.c.kind.in_(cap.kinds))
-    return select(func.count()).select_from(_MAILS).where(*mine, _MAILS.c.created_at > work.now - cap.period)
+def counted(work: Work, cap: Cap) -> dict[str, object]:
+    """Return the values with which `NUMBER` counts for a cap."""
+    return {"cap_digest": cap.digest, "cap_kinds": cap.kinds, "cap_since": work.now - cap.period}

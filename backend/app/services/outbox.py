@@ -13,7 +13,19 @@ from random import uniform
 from uuid import UUID
 
 import structlog
-from sqlalchemy import ColumnExpressionArgument, Exists, delete, exists, insert, literal, or_, select, update
+from sqlalchemy import (
+    ColumnExpressionArgument,
+    Executable,
+    Exists,
+    Integer,
+    bindparam,
+    delete,
+    exists,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from app.auth.emails import EmailInvalid, mask_email
 from app.auth.identifiers import new_id
@@ -226,13 +238,21 @@ async def _add(work: Work, cap: Cap, rendered: Rendered, message: Message) -> No
         work.wakes.add(JOB)
 
 
+def _adding_below_cap() -> Executable:
+    new = [bindparam(f"new_{column.name}", type_=column.type) for column in _MAILS.columns]
+    values = select(*new).where(bindparam("most", type_=Integer) > mail_caps.NUMBER)
+    return insert(_MAILS).from_select(_MAILS.columns.keys(), values).returning(_MAILS.c.id)
+
+
+_ADD_BELOW_CAP = _adding_below_cap()
+
+
 async def _add_below_cap(work: Work, row: dict[str, object], cap: Cap) -> bool:
     """Add a mail unless its recipient has had as many as the cap. Counting and adding are one step for each recipient."""
     await mail_caps.lock(work, cap)
-    recent = mail_caps.number_of(work, cap).scalar_subquery()
-    values = select(*(literal(row[column.name], column.type) for column in _MAILS.columns)).where(recent < cap.most)
-    statement = insert(_MAILS).from_select(_MAILS.columns.keys(), values).returning(_MAILS.c.id)
-    return (await work.db.execute(statement)).first() is not None
+    values = {f"new_{name}": value for name, value in row.items()}
+    values |= {"most": cap.most, **mail_caps.counted(work, cap)}
+    return (await work.execute(_ADD_BELOW_CAP, values)).first() is not None
 
 
 def _row(work: Work, digest: bytes, rendered: Rendered, message: Message) -> dict[str, object]:
