@@ -57,6 +57,18 @@ docs: $(DEVELOPMENT)  ## Write the generated documents again: errors, settings, 
 bench: $(DEVELOPMENT)  ## Measure the server as in production, beside the floor of this machine (needs wrk)
 	@PYTHONPATH=.:backend $(BIN)/python -m bench $(ARGS)
 
+.PHONY: bench-growth
+bench-growth: $(DEVELOPMENT)  ## Compare a thousand users and sessions with a million (needs wrk)
+	@PYTHONPATH=.:backend $(BIN)/python -m bench.growth $(ARGS)
+
+.PHONY: bench-overload
+bench-overload: $(DEVELOPMENT)  ## Offer ten times the sign-ins that it can take (needs wrk)
+	@PYTHONPATH=.:backend $(BIN)/python -m bench.overload $(ARGS)
+
+.PHONY: bench-peers
+bench-peers: $(DEVELOPMENT)  ## Measure fastapi-users and better-auth beside it, installed from PyPI and npm (needs wrk)
+	@PYTHONPATH=.:backend $(BIN)/python -m bench.peers $(ARGS)
+
 .PHONY: lock
 lock: $(DEVELOPMENT)  ## Pin the newest versions of all dependencies, with hashes (needs uv; then run the tests)
 	cd backend && for name in requirements requirements-dev; do \
@@ -75,7 +87,7 @@ clean:  ## Remove the virtual environment and caches (no data, no .env)
 .PHONY: help
 help:  ## List these verbs
 	@awk 'BEGIN {FS = ":.*  ## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
-		/^[a-z]+:.*  ## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+		/^[a-z-]+:.*  ## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 
 # The stamp comes last, so that a virtual environment that was left half made is made anew.

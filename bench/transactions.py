@@ -1,5 +1,6 @@
 """The floor of a refresh: a transaction of one UPDATE … RETURNING over the bare driver, for each request."""
 
+import asyncio
 import os
 import random
 from typing import Any
@@ -22,14 +23,15 @@ class Transactions:
     """One pool for each process, opened by the first request."""
 
     def __init__(self) -> None:
-        self._pool: Any = None
+        self._opening: asyncio.Future[Any] | None = None
 
     async def one(self) -> int:
         """Update one of a thousand rows in a transaction, and return its counter."""
-        if self._pool is None:
-            self._pool = await self._opened()
+        if self._opening is None:
+            self._opening = asyncio.ensure_future(self._opened())
+        pool = await asyncio.shield(self._opening)
         number = random.randrange(1, _ROWS + 1)  # noqa: S311  # Any row will do.
-        async with self._pool.acquire() as connection, connection.transaction():
+        async with pool.acquire() as connection, connection.transaction():
             row = await connection.fetchrow(_UPDATE, UUID(int=0x7000_8000_0000_0000_0000 + number))
         return int(row["counter"])
 

@@ -15,6 +15,7 @@ from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.routing import BaseRoute, compile_path
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.auth.body_route import BodyRoute
 from app.auth.caller_route import CallerRoute
 
 
@@ -89,4 +90,4 @@ def _direct(route: BaseRoute, router: APIRouter) -> ASGIApp:
         scope.update(found)
         await route.app(scope, receive, send)
 
-    return serve if isinstance(route, CallerRoute) else AsyncExitStackMiddleware(serve)
+    return serve if isinstance(route, CallerRoute | BodyRoute) else AsyncExitStackMiddleware(serve)

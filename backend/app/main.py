@@ -59,6 +59,7 @@ _ROUTERS = (
     audit.router,
     auth.hashing_router,
     auth.me_router,
+    auth.refresh_router,
     auth.router,
     passkeys.router,
     identities.router,

@@ -12,8 +12,9 @@ _AT_ONCE, _LATER = "ends at once", "good until it expires"
 LEGEND = (
     "req/s counts successes. Latencies in ms. CPU: µs of the server's processor time for each request, without\n"
     "PostgreSQL's. of Ostiary's: the rate as a part of Ostiary's in the same round. Medians over the rounds; errors and\n"
-    "503 (a full queue that says so) are sums. While many sign in, one's own account and a route that asks nothing are\n"
-    "asked for 50 times a second each, and timed from when each request was due: percentiles over all rounds."
+    "503 (a full queue that says so) are sums. While many sign in, who is answered 503 waits for its Retry-After; one's own\n"
+    "account and a route that asks nothing are asked for 50 times a second each, and timed from when each was due:\n"
+    "percentiles over all rounds."
 )
 
 

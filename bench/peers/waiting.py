@@ -1,6 +1,8 @@
 """How long others wait while two hundred people sign in at once, of each contender.
 
-As `bench.probe` measures it: a light client asks at a low, steady rate, and time counts from when each request was due.
+As `bench.probe` measures it: a light client asks at a low, steady rate, and time counts from when each request was due. But
+whoever is told to come back later does so: else a server that refuses would be asked thousands of times a second, and one
+that keeps everybody waiting would not.
 """
 
 import asyncio
@@ -45,7 +47,7 @@ class Waits:
             SteadyClient(server.port, [api.ask_me(each) for each in sessions], b"@example.com", self.me) as me,
             SteadyClient(server.port, [get(api.health_path)], b"", self.health) as health,
         ):
-            with started(api.login_script, server.url(api.login_path), arguments, crowd) as process:
+            with started(f"{api.login_script}_patient", server.url(api.login_path), arguments, crowd) as process:
                 await asyncio.sleep(_FILLING_SECONDS)
                 await asyncio.gather(me.ask(plan.seconds), health.ask(plan.seconds))
                 self.sign_ins.append(result(process, crowd))

@@ -107,6 +107,7 @@ def test_every_module_belongs_to_a_layer() -> None:
 def test_every_module_of_the_mechanism_stands_under_its_rule() -> None:
     ruled = set(options_of(MECHANISM)["source_modules"])
     web = {
+        "body_route",
         "caller_route",
         "credentials",
         "dependencies",

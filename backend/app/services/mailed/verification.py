@@ -149,7 +149,7 @@ async def require_verified_address(work: Work, attempt: Attempt) -> None:
     Whoever was given more than the ordinary role was vouched for by an administrator. Of who comes from a provider, its
     word is enough to come in, though not to keep others out: the account goes on giving way to a better proof.
     """
-    if work.settings.EMAIL_VERIFICATION != REQUIRED or attempt.proves_address:
+    if work.settings.EMAIL_VERIFICATION != REQUIRED or attempt.proves_address or attempt.is_vouched_for:
         return
     columns = select(User.email_normal, User.email_verified_at, User.role_name)
     user = (await work.db.execute(columns.where(User.id == attempt.user_id))).one_or_none()

@@ -16,6 +16,7 @@ from app.auth.transports import Transport
 from app.database import Base, Work
 from app.exceptions import InvalidCredentials
 from app.models import AuditKind, Session, SessionEventKind, User
+from app.models.role import ORDINARY
 from app.services import audit
 from app.services.second_factors.gate import Carrier, Standing, require_second_factor
 from app.services.sessions.events import record_event
@@ -71,6 +72,7 @@ class _Known(NamedTuple):
 
     password_hash: str | None
     role_name: str
+    is_proved: bool
     has_second_factor: bool
     must_enrol_factor: bool
     device_generation: int
@@ -87,6 +89,7 @@ def _known() -> Select[*tuple[Any, ...]]:
         select(
             users.password_hash,
             users.role_name,
+            users.email_verified_at.is_not(None).label("is_proved"),
             users.has_second_factor,
             users.must_enrol_factor,
             users.device_generation,
@@ -157,7 +160,8 @@ async def _look(work: Work, attempt: Attempt, *, device: str, network: str | Non
     if row is None:
         raise InvalidCredentials
     known = _Known._make(row)
-    if attempt.password_hash not in {None, known.password_hash}:
+    is_vouched_for = known.is_proved or known.role_name != ORDINARY
+    if attempt.password_hash not in {None, known.password_hash} or attempt.is_vouched_for > is_vouched_for:
         audit.refuse(work, AuditKind.SIGN_IN_OVERTAKEN, target_id=attempt.user_id, cause=InvalidCredentials.code)
         raise InvalidCredentials
     return known

@@ -14,6 +14,7 @@ from app.database import Reader, Work
 from app.driver import HotStatement
 from app.exceptions import InvalidCredentials
 from app.models import AuditKind, User
+from app.models.role import ORDINARY
 from app.services import audit
 from app.services.sessions.issue import Issued, IssuedCookie
 from app.services.sign_in.attempt import Attempt
@@ -32,10 +33,14 @@ class _Account(NamedTuple):
     user_id: UUID
     password_hash: str | None
     is_active: bool
+    is_proved: bool
+    role_name: str
 
 
 _BY_ADDRESS = HotStatement(
-    select(User.id, User.password_hash, User.is_active).where(User.email_normal == bindparam("address")),
+    select(User.id, User.password_hash, User.is_active, User.email_verified_at.is_not(None), User.role_name).where(
+        User.email_normal == bindparam("address")
+    ),
     "address",
     row=_Account,
 )
@@ -59,6 +64,7 @@ async def sign_in_with_password(
         methods=(PASSWORD,),
         authenticated_at=work.now,
         password_hash=proved.password_hash,
+        is_vouched_for=proved.is_proved or proved.role_name != ORDINARY,
     )
     return await complete(work, context, attempt)
 
