@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fastapi import Request, Response
+from fastapi.middleware.asyncexitstack import AsyncExitStackMiddleware
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -24,7 +25,7 @@ class BodyRoute(APIRoute):
         super().__init__(path, endpoint, **options)
         body_name, request_name = self._names()
         model = self.dependant.body_params[0].field_info.annotation
-        answer, ordinary = TypeAdapter(self.response_model), self.app
+        answer, ordinary = TypeAdapter(self.response_model), AsyncExitStackMiddleware(self.app)
 
         async def serve(scope: Scope, receive: Receive, send: Send) -> None:
             parts, body = await _read(receive)
