@@ -10,7 +10,6 @@ from contextlib import AsyncExitStack
 from dataclasses import astuple, dataclass, replace
 from statistics import fmean, median
 from typing import Any
-from urllib.parse import quote
 
 from bench import machine
 from bench.client import API, login_form
@@ -55,7 +54,7 @@ def rows(statement: str) -> dict[str, Row]:
     """Return everything that is measured, in the order of the table. `statement` is that of `look_up_statement`."""
     look_up = LookUp(statement)
     me, sign_in, refresh, users = (f"{API}{path}" for path in ("/auth/me", "/auth/login", "/auth/refresh", "/users/"))
-    deep, search = Load("me", users, _administrator, _deep_page), Load("me", users, _administrator, _search)
+    deep = Load("me", users, _administrator, _deep_page)
     return {
         "me": Row("GET /auth/me, any session", "req/s", Load("me", me, _access_tokens)),
         "sign_in": Row("sign-in, anybody", "req/s", Load("login", sign_in, _forms)),
@@ -64,7 +63,6 @@ def rows(statement: str) -> dict[str, Row]:
         "refresh": Row("refresh, any session", "req/s", Load("refresh", refresh, _refresh_tokens)),
         "first_page": Row("first page of GET /users/", "req/s", Load("me", users, _administrator)),
         "deep_page": Row(f"page after {_DEEP:.0%} of the users", "req/s", deep),
-        "search": Row("search for one address (?q=)", "req/s", search, has_bar=False),
     }
 
 
@@ -121,10 +119,6 @@ async def _administrator(side: Side) -> list[str]:
 
 async def _deep_page(side: Side) -> str:
     return f"?cursor={await side.cursor(_DEEP)}"
-
-
-async def _search(side: Side) -> str:
-    return f"?q={quote((await side.drawn_addresses(1))[0])}"
 
 
 @dataclass(frozen=True)

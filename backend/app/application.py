@@ -48,28 +48,32 @@ class PathIndex:
         if scope["type"] != "http" or scope.get("root_path"):
             await self._search(scope, receive, send)
             return
-        if self._read != len(self._router.routes):
-            # Routes may be added as long as the application has not begun to serve.
-            self._found, self._read = dict(_static_routes(self._router)), len(self._router.routes)
-        app = self._found.get((scope["method"], scope["path"]), self._search)
+        app = self._refresh().get((scope["method"], scope["path"]), self._search)
         await app(scope, receive, send)
+
+    def _refresh(self) -> dict[tuple[str, str], ASGIApp]:
+        """Return what is found at once, read again when routes have been added."""
+        if self._read != len(self._router.routes):
+            self._found, self._read = dict(_static_routes(self._router)), len(self._router.routes)
+        return self._found
 
 
 def _static_routes(router: APIRouter) -> Iterator[tuple[tuple[str, str], ASGIApp]]:
     """Yield method, path and application of every route that a search would find for this very path."""
-    earlier: list[re.Pattern[str]] = []
+    earlier: list[tuple[re.Pattern[str], set[str]]] = []
     taken: set[tuple[str, str]] = set()
     for route in router.routes:
         app = _direct(route, router)
         for path, methods in _paths(route):
-            pattern = compile_path(path)[0]
             if "{" in path or not methods:
-                earlier.append(pattern)
+                earlier.append((compile_path(path)[0], methods))
                 continue
+            greedy = [others for pattern, others in earlier if pattern.match(path)]
             keys = {(method, path) for method in methods} - taken
             taken |= keys
-            if not any(other.match(path) for other in earlier):
-                yield from ((key, app) for key in keys)
+            # A route without methods takes them all.
+            hidden = {key for key in keys for others in greedy if not others or key[0] in others}
+            yield from ((key, app) for key in keys - hidden)
 
 
 def _paths(route: BaseRoute) -> Iterator[tuple[str, set[str]]]:

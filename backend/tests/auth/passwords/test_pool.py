@@ -307,7 +307,7 @@ def test_a_server_that_may_not_set_priorities_hashes_all_the_same() -> None:
 
 NICE_SERVER = """
 import asyncio, os
-import argon2.low_level
+import nacl.pwhash
 from app.auth.passwords.hashing import PasswordHasher
 from app.auth.passwords.pool import HashingPool
 
@@ -323,3 +323,34 @@ async def main():
 
 asyncio.run(main())
 """
+
+
+async def test_who_would_wait_too_long_is_turned_away_at_once(hasher: PasswordHasher, gate: Gate) -> None:
+    """PW-12: how long is guessed from the hashes before."""
+    pool = HashingPool(hasher, threads=1, queue=1000, wait_seconds=1)
+    pool._each_seconds = 0.4
+    tasks = await occupy(pool, gate, 1)
+    tasks += [asyncio.create_task(pool._run(gate.hold)) for _ in range(2)]
+    await settle()
+    assert await is_full(pool)
+    with pytest.raises(HashingBusy):
+        pool.check_capacity()
+    gate.opened.set()
+    await asyncio.gather(*tasks)
+    assert not pool.is_waited_for
+    pool.close()
+
+
+async def test_who_has_waited_too_long_nevertheless_is_not_hashed_for(hasher: PasswordHasher, gate: Gate) -> None:
+    """PW-12: the guess was too low; the work would hold up everybody behind as well."""
+    pool = HashingPool(hasher, threads=1, queue=10, wait_seconds=0.05)
+    pool._each_seconds = 0.0
+    (running,) = await occupy(pool, gate, 1)
+    waiting = asyncio.create_task(pool._run(gate.hold))
+    await asyncio.sleep(0.1)
+    gate.opened.set()
+    await running
+    with pytest.raises(HashingBusy):
+        await waiting
+    assert len(gate.threads) == 1
+    pool.close()
