@@ -17,11 +17,12 @@ from bench.measures import MEASURES, Bench, Measure, summary
 from bench.people import register_people
 from bench.probe import Responsiveness
 from bench.processes import memory_of
+from bench.starting import measure_starts
 from tests.postgres import PostgresNotFound, PostgresStartError
 
 RESULTS = Path(__file__).resolve().parent / "results"
-RESPONSIVENESS = "responsiveness"
-KEYS = (*(item.key for item in MEASURES), RESPONSIVENESS)
+RESPONSIVENESS, STARTS = "responsiveness", "starts"
+KEYS = (*(item.key for item in MEASURES), RESPONSIVENESS, STARTS)
 
 
 def main() -> int:
@@ -59,6 +60,8 @@ def _run(options: argparse.Namespace) -> None:
             print(f"\n{report.main_table(kind, database)}", flush=True)
         if RESPONSIVENESS in database:
             print(f"\n{report.responsiveness_table(kind, database[RESPONSIVENESS])}", flush=True)
+        if STARTS in database:
+            print(f"\n{report.starts_line(database[STARTS])}", flush=True)
     found["machine"]["load_after"] = machine.load_average()
     print(f"\n{report.footer(found['machine'])}")
     if options.baseline.is_file():
@@ -77,6 +80,8 @@ def _measure(kind: str, options: argparse.Namespace) -> dict[str, Any]:
         url = running.enter_context(servers.database(kind, scratch=scratch, workers=options.workers))
         server = running.enter_context(servers.ostiary(url, scratch=scratch, workers=options.workers))
         found: dict[str, Any] = {"memory_idle": asdict(memory_of(server.group))}
+        if STARTS in options.only:
+            found[STARTS] = measure_starts(server, scratch).summary()
         unbatched = running.enter_context(servers.unbatched(server, scratch=scratch, workers=options.workers))
         floor = running.enter_context(servers.floor(scratch=scratch, workers=options.workers, url=url))
         people = asyncio.run(register_people(server.port, scratch))

@@ -5,6 +5,7 @@ from typing import Any
 
 from bench.measures import BARE, HASHES, MEASURES, PLAIN, UNBATCHED, UPDATE, Measure
 from bench.probe import BAR_MS, FLOOR, HEALTH, ME, SIGN_INS
+from bench.starting import BAR_SECONDS
 
 TITLES = {"postgresql": "PostgreSQL", "sqlite": "SQLite"}
 LEGEND = (
@@ -40,7 +41,7 @@ def footer(machine: dict[str, Any]) -> str:
 def main_table(kind: str, found: dict[str, Any]) -> str:
     """Return the table of one database."""
     heads = [TITLES[kind], "req/s", "p50", "p95", "p99", "errors", "503", "CPU", "MB", "worker", "floor/s", "ratio"]
-    heads += ["FastAPI/s", "ratio", "CPU x"]
+    heads += ["FastAPI/s", "ratio", "CPU x", "bar"]
     rows = [_main_row(item, found["rows"][item.key]) for item in MEASURES if item.key in found["rows"]]
     idle = found["memory_idle"]
     each = " + ".join(f"{size:.0f}" for size in idle["workers"])
@@ -69,12 +70,12 @@ def responsiveness_table(kind: str, found: dict[str, Any]) -> str:
         for state, when in states.items()
         for name, title in names.items()
     ]
-    p99 = found["loaded"][HEALTH]["p99"]
-    verdict = "met" if p99 < BAR_MS else "MISSED"
+    p99 = max(found["loaded"][name]["p99"] for name in (HEALTH, ME))
+    verdict = "met" if p99 <= BAR_MS else "MISSED"
     crowd = found["sign_ins"]
     return (
         f"{_table(heads, rows)}\n"
-        f"Bar: p99 of GET /health under {BAR_MS} ms: {verdict} ({p99:.1f} ms). "
+        f"Bar: p99 of both at most {BAR_MS} ms: {verdict} ({p99:.1f} ms). "
         f"Sign-ins meanwhile: {crowd['rate']:.0f}/s, {crowd['busy']} answered 503, {crowd['errors']} errors"
     )
 
@@ -109,7 +110,21 @@ def _main_row(item: Measure, row: dict[str, Any]) -> list[str]:
     for name in (_first_floor(row), PLAIN):
         floor = row["floors"].get(name)
         cells += [_number(floor["rate"]), f"{floor['ratio']:.3f}"] if floor else ["", ""]
-    return [*cells, f"{row['floors'][_near_floor(row)]['cpu_ratio']:.2f}"]
+    return [*cells, f"{row['floors'][_near_floor(row)]['cpu_ratio']:.2f}", _verdict(item, row)]
+
+
+def _verdict(item: Measure, row: dict[str, Any]) -> str:
+    """Return the part of its floor that a row must reach, and whether it does."""
+    if item.bar is None or item.bar[0] not in row["floors"]:
+        return ""
+    floor, part = item.bar
+    return f"{part} {'met' if row['floors'][floor]['ratio'] >= part else 'MISSED'}"
+
+
+def starts_line(found: dict[str, Any]) -> str:
+    """Return how long the server took to its first answer."""
+    verdict = "met" if found["median"] <= BAR_SECONDS else "MISSED"
+    return f"First answer after the start: {found['median']:.2f} s (slowest {found['slowest']:.2f}); bar {BAR_SECONDS} s: {verdict}"
 
 
 def _comparison_row(title: str, now: dict[str, Any], then: dict[str, Any]) -> list[str]:
