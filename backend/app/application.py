@@ -6,7 +6,6 @@ What the framework puts in between serves what is not used here: its traces, its
 
 import re
 from collections.abc import Iterator
-from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from fastapi.middleware.asyncexitstack import AsyncExitStackMiddleware
@@ -65,7 +64,11 @@ def _static_routes(router: APIRouter) -> Iterator[tuple[tuple[str, str], ASGIApp
     for route in router.routes:
         app = _direct(route, router)
         for path, methods in _paths(route):
-            if "{" in path or not methods:
+            if not methods:
+                # Another application, or what is no request: whatever begins so may be its.
+                earlier.append((re.compile(re.escape(path.partition("{")[0])), methods))
+                continue
+            if "{" in path:
                 earlier.append((compile_path(path)[0], methods))
                 continue
             greedy = [others for pattern, others in earlier if pattern.match(path)]
@@ -80,18 +83,23 @@ def _paths(route: BaseRoute) -> Iterator[tuple[str, set[str]]]:
     """Yield each path of a route, or of a router that was included, with its methods: none for what is no plain route."""
     for context in iter_route_contexts([route]):
         path: str | None = getattr(context, "path", None)
-        yield path or "/{rest:path}", set(getattr(context, "methods", None) or ()) if path else set()
+        yield path or "", set(getattr(context, "methods", None) or ()) if path else set()
 
 
 def _direct(route: BaseRoute, router: APIRouter) -> ASGIApp:
     """Return what serves a request for which this route has been found."""
     if not isinstance(route, APIRoute):
         # A router that was included knows its routes alone: it searches among them.
-        return AsyncExitStackMiddleware(APIRouter(routes=[route], redirect_slashes=False))
-    found: dict[str, Any] = {"endpoint": route.endpoint, "path_params": {}, "route": route, "router": router}
+        included = AsyncExitStackMiddleware(APIRouter(routes=[route], redirect_slashes=False))
+
+        async def search(scope: Scope, receive: Receive, send: Send) -> None:
+            scope["router"] = router  # By which any route of the application can be named.
+            await included(scope, receive, send)
+
+        return search
 
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
-        scope.update(found)
+        scope.update({"endpoint": route.endpoint, "path_params": {}, "route": route, "router": router})
         await route.app(scope, receive, send)
 
     return serve if isinstance(route, CallerRoute | BodyRoute) else AsyncExitStackMiddleware(serve)

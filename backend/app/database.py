@@ -168,7 +168,12 @@ class Work:
         return "db" in self.__dict__ or bool(self.traces)
 
     async def execute(self, statement: Executable, values: Mapping[str, object] | None = None) -> CursorResult[Any]:
-        """Run a statement about tables, not models, in this transaction. It takes half of the time of `db.execute`."""
+        """Run a statement about tables, not models, in this transaction. It takes half of the time of `db.execute`.
+
+        What somebody has added to `db` is written first, as there.
+        """
+        if self.db.new or self.db.dirty or self.db.deleted:
+            await self.db.flush()
         return await (await self.db.connection()).execute(statement, values)
 
 
@@ -202,15 +207,15 @@ class Database:
         """By the names of jobs: set by each commit after which a job has something to do."""
         self.hot = self._hot_connections(self.identifying, IDENTIFYING_STATEMENTS, kept=IDENTIFYING_STATEMENTS)
         size = settings.DATABASE_POOL_SIZE
-        self.hot_writes = self._hot_connections(self.reading, max(1, size - 2), kept=size // 5)
-        """Of the connections that there are anyway; two stay for units of work, however many such writes wait."""
-        self.read = Reader(self.reading, self.hot)
-        self.once = Once(self.engine, self.hot_writes)
+        self.hot_pool = self._hot_connections(self.reading, size - 2, kept=size // 5)
+        """Of the connections that there are anyway; two stay for units of work, however many such statements wait."""
+        self.read = Reader(self.reading, self.hot_pool)
+        self.once = Once(self.engine, self.hot_pool)
         self.identify = Reader(self.identifying, self.hot)
         """For the question who is calling, which must not queue behind everything else for a connection."""
 
     def _hot_connections(self, engine: AsyncEngine, number: int, *, kept: int) -> DriverConnections | None:
-        if self.is_sqlite:
+        if self.is_sqlite or number < 1:
             return None
         return DriverConnections(engine, number=number, kept=kept, seconds=self._settings.DATABASE_TIMEOUT_SECONDS)
 
@@ -260,7 +265,7 @@ class Database:
 
     async def close(self) -> None:
         """Close every connection."""
-        for hot in filter(None, (self.hot, self.hot_writes)):
+        for hot in filter(None, (self.hot, self.hot_pool)):
             await hot.close()
         for engine in (self.engine, self.reading, self.identifying):
             await engine.dispose()

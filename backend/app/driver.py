@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Generic, TypeVar
 
-from asyncpg import InterfaceError, InternalClientError, PostgresError
+from asyncpg import DataError, InterfaceError, InternalClientError, PostgresError
 from sqlalchemy import Dialect, Executable
 from sqlalchemy.dialects.postgresql.asyncpg import dialect as asyncpg_dialect
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -92,7 +92,7 @@ class DriverConnections:
         self._places = asyncio.Semaphore(number)
         self._idle: list[_Held] = []
         self.listeners: list[Callable[[str], None]] = []
-        """Told of each statement, as SQLAlchemy's events tell of all others."""
+        """Told of each statement, as SQLAlchemy's events tell of all others. Tests count by them."""
 
     async def ask(self, hot: HotStatement[Found], *values: object) -> list[Found]:
         """Return every row. Raises `DatabaseUnavailable` when the database does not answer."""
@@ -130,12 +130,18 @@ class DriverConnections:
             yield
         finally:
             self._places.release()
+            await self._trim()
 
     async def _put_back(self, held: _Held) -> None:
-        if self._waiting or len(self._idle) < self._kept:
+        if len(self._idle) < max(self._kept, self._waiting):
             self._idle.append(held)
         else:
             await held.connection.close()
+
+    async def _trim(self) -> None:
+        """Give back what was held ready for somebody who did not wait for it."""
+        while len(self._idle) > max(self._kept, self._waiting):
+            await self._idle.pop().connection.close()
 
     async def _take(self) -> _Held:
         while self._idle:
@@ -163,6 +169,6 @@ async def _fetched(driver: Any, hot: HotStatement[Any], values: Sequence[object]
 def _is_away(error: Exception) -> bool:
     # The driver calls it an error of its own when the server hung up at the very moment at which it was asked.
     if isinstance(error, OSError | TimeoutError | InterfaceError | InternalClientError):
-        return True
+        return not isinstance(error, DataError)
     state = getattr(error, "sqlstate", None) or ""
     return state in AWAY_STATES or state.startswith(_CONNECTION_STATES)

@@ -27,7 +27,7 @@ HashingThreads = Annotated[int, Field(ge=1, le=64, description="Threads that has
 HashingWait = Annotated[
     float,
     Field(
-        gt=0,
+        ge=0.1,
         le=60,
         description="How long a sign-in may wait for a hashing thread; one that would wait longer is answered 503 at once.",
     ),

@@ -29,7 +29,7 @@ def recorded_statements(runtime: Runtime) -> Iterator[list[str]]:
     if database.is_sqlite:
         # On PostgreSQL it is the first one with an option, whose listeners hear of its statements as well.
         engines.add(database.reading.sync_engine)
-    hot = [each for each in (database.hot, database.hot_writes) if each]
+    hot = [each for each in (database.hot, database.hot_pool) if each]
     for each in hot:
         each.listeners.append(lambda statement: note(None, None, statement))
     for engine in engines:

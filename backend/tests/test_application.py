@@ -3,7 +3,7 @@
 from typing import Annotated
 
 import pytest
-from fastapi import APIRouter, Body, FastAPI, Query, Request
+from fastapi import APIRouter, Body, FastAPI, Query, Request, Response
 from pydantic import BaseModel
 
 from app.application import Application, PathIndex
@@ -118,3 +118,49 @@ def test_a_body_route_is_public_and_asks_for_its_body_and_the_request_alone() ->
     for endpoint, dependencies in ((good, []), (with_caller, [Public]), (two_bodies, [Public])):
         with pytest.raises(ValueError, match="its body"):
             BodyRoute("/x", endpoint, dependencies=dependencies)
+
+
+async def test_a_mount_that_stands_first_keeps_what_is_below_it() -> None:
+    app, below = Application(openapi_url=None), FastAPI(openapi_url=None)
+
+    @below.get("/place")
+    async def mounted() -> str:
+        return "mounted"
+
+    app.mount("/inner", below)
+
+    @app.get("/inner/place")
+    async def later() -> str:
+        return "later"
+
+    assert await serve(app, "/inner/place") == (200, b'"mounted"')
+
+
+async def test_a_route_of_one_router_can_name_one_of_another() -> None:
+    app, first, second = Application(openapi_url=None), APIRouter(), APIRouter()
+
+    @first.get("/here")
+    async def here(request: Request) -> str:
+        return str(request.url_for("there").path)
+
+    @second.get("/there")
+    async def there() -> str:
+        return ""
+
+    app.include_router(first)
+    app.include_router(second)
+    assert await serve(app, "/here") == (200, b'"/there"')
+
+
+def test_direct_routes_take_no_option_that_they_would_ignore() -> None:
+    async def with_response(user: SignedIn, response: Response) -> Text:
+        del user, response
+        return Text(text="")
+
+    async def good(user: SignedIn) -> Text:
+        del user
+        return Text(text="")
+
+    for endpoint, options in ((with_response, {}), (good, {"status_code": 201})):
+        with pytest.raises(ValueError, match="its caller"):
+            CallerRoute("/x", endpoint, **options)

@@ -106,6 +106,26 @@ async def test_connections_beyond_the_kept_ones_are_given_back(runtime: Runtime)
 
 
 @ON_POSTGRESQL
+async def test_a_connection_that_was_held_for_somebody_who_left_is_given_back(runtime: Runtime) -> None:
+    hot = connections(runtime.database.reading, number=1, kept=0)
+    first = asyncio.create_task(hot.ask(SLEEP))
+    await asyncio.sleep(0.05)
+    second = asyncio.create_task(hot.ask(SLEEP))
+    first.add_done_callback(lambda _: second.cancel())
+    await asyncio.wait([first, second])
+    assert pool_is_whole(runtime.database)
+    await hot.close()
+
+
+@ON_POSTGRESQL
+@pytest.mark.parametrize("asking", [2, 5])
+async def test_what_is_lent_at_once_comes_back_when_nobody_asks(runtime: Runtime, asking: int) -> None:
+    hot = connections(runtime.database.reading, number=3, kept=0)
+    await asyncio.gather(*(hot.ask(SLEEP) for _ in range(asking)))
+    assert pool_is_whole(runtime.database)
+
+
+@ON_POSTGRESQL
 @pytest.mark.settings(DATABASE_POOL_SIZE=1)
 async def test_one_connection_is_enough_for_everything(accounts: Accounts) -> None:
     """What is kept for hot statements is not missing elsewhere."""

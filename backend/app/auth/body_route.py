@@ -1,6 +1,6 @@
 """A public route that asks for nothing but its body, and is called without the framework's machinery for dependencies."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from fastapi import Request, Response
@@ -9,9 +9,11 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.auth.caller_route import given_by_framework
 from app.auth.dependencies import PublicGuard
+from app.auth.whole_bodies import read_parts, replaying
 
-_JSON = b"application/json"
+_JSON = [b"application/json"]
 
 
 class BodyRoute(APIRoute):
@@ -28,52 +30,41 @@ class BodyRoute(APIRoute):
         answer, ordinary = TypeAdapter(self.response_model), AsyncExitStackMiddleware(self.app)
 
         async def serve(scope: Scope, receive: Receive, send: Send) -> None:
-            parts, body = await _read(receive)
-            asked = _validated(model, scope, body)
+            parts = await read_parts(receive)
+            asked = _validated(model, scope, parts)
             if asked is None:
-                await ordinary(scope, _replaying(parts, receive), send)
+                await ordinary(scope, replaying(parts, receive), send)
                 return
             given = await endpoint(**{body_name: asked, request_name: Request(scope, receive, send)})
-            await Response(answer.dump_json(given), media_type="application/json")(scope, receive, send)
+            await Response(answer.dump_json(given, by_alias=True), media_type="application/json")(scope, receive, send)
 
         self.app: ASGIApp = serve
 
     def _names(self) -> tuple[str, str]:
         """Return what the endpoint calls its body, and the request."""
         dependant = self.dependant
-        others = [*dependant.path_params, *dependant.query_params, *dependant.header_params, *dependant.cookie_params]
+        others: list[object] = [
+            *dependant.path_params,
+            *dependant.query_params,
+            *dependant.header_params,
+            *dependant.cookie_params,
+        ]
         guards = [child.call for child in dependant.dependencies]
         is_public = bool(guards) and all(isinstance(guard, PublicGuard) for guard in guards)
         request_name = dependant.request_param_name
-        if others or not is_public or len(dependant.body_params) != 1 or not request_name:
+        others += [name for name in given_by_framework(dependant) if name != request_name]
+        if others or self.status_code or not is_public or len(dependant.body_params) != 1 or not request_name:
             raise ValueError(f"{self.path} is not public, or asks for more than its body and the request")
         return dependant.body_params[0].name, request_name
 
 
-async def _read(receive: Receive) -> tuple[list[Message], bytes]:
-    """Return the messages of a body, and the body. An earlier layer keeps it from being large."""
-    parts = [await receive()]
-    while parts[-1].get("more_body", False):
-        parts.append(await receive())
-    return parts, b"".join(part.get("body", b"") for part in parts)
-
-
-def _validated(model: Any, scope: Scope, body: bytes) -> BaseModel | None:
-    if not any(name == b"content-type" and value == _JSON for name, value in scope["headers"]):
+def _validated(model: Any, scope: Scope, parts: Sequence[Message]) -> BaseModel | None:
+    """Return the body as the model. None: it does not fit, does not come as JSON alone, or has not come whole."""
+    types = [value for name, value in scope["headers"] if name == b"content-type"]
+    if types != _JSON or any(part["type"] != "http.request" for part in parts):
         return None
     try:
-        found: BaseModel = model.model_validate_json(body)
+        found: BaseModel = model.model_validate_json(b"".join(part.get("body", b"") for part in parts))
     except ValidationError:
         return None
     return found
-
-
-def _replaying(parts: list[Message], receive: Receive) -> Receive:
-    """Return what gives the messages again that were read, and then what follows."""
-    waiting = iter(parts)
-
-    async def replay() -> Message:
-        part = next(waiting, None)
-        return part if part is not None else await receive()
-
-    return replay

@@ -2,12 +2,12 @@
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 from fastapi.routing import APIRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.auth.whole_bodies import read_parts, replaying
 from app.runtime import Runtime
 
 
@@ -34,31 +34,30 @@ class HashingRoute(APIRoute):
 
 
 async def _serve_while_connected(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-    """Serve a request, and cancel that when its client hangs up: its place in the queue is somebody else's then."""
-    body = await _whole_body(receive)
-    if body is None:
+    """Serve a request, and cancel that when its client hangs up before the answer: its place in the queue is the next one's."""
+    parts = await read_parts(receive)
+    left = asyncio.ensure_future(_disconnected(receive)) if parts[-1]["type"] == "http.request" else None
+    if left is None:
         return
-    parts = iter(body)
+    has_begun = False
 
-    async def replay() -> Message:
-        part = next(parts, None)
-        if part is None:
-            await asyncio.Event().wait()
-        return part or {"type": "http.disconnect"}
+    async def watched_send(message: Message) -> None:
+        nonlocal has_begun
+        has_begun = True
+        await send(message)
 
-    serving = asyncio.ensure_future(app(scope, replay, send))
-    leaving = asyncio.ensure_future(_disconnected(receive))
+    serving = asyncio.ensure_future(app(scope, replaying(parts, _nothing_more), watched_send))
     try:
-        await asyncio.wait([serving, leaving], return_when=asyncio.FIRST_COMPLETED)
-        if not serving.done():
-            serving.cancel()
-            with suppress(asyncio.CancelledError):
-                await serving
-            return
-        await serving
+        await asyncio.wait([serving, left], return_when=asyncio.FIRST_COMPLETED)
+        if serving.done() or has_begun:
+            await serving
     finally:
-        for each in (serving, leaving):
-            each.cancel()
+        left.cancel()
+        # What is cancelled still undoes what it has begun; nobody goes on before that is done.
+        serving.cancel()
+        await asyncio.wait([serving])
+        if not serving.cancelled():
+            serving.exception()  # Nobody is there to be told.
 
 
 async def _disconnected(receive: Receive) -> None:
@@ -66,13 +65,6 @@ async def _disconnected(receive: Receive) -> None:
         pass
 
 
-async def _whole_body(receive: Receive) -> list[Message] | None:
-    """Return the parts of a body, which an earlier layer keeps from being large. None: the client has hung up."""
-    parts: list[Message] = []
-    while True:
-        part = await receive()
-        if part["type"] != "http.request":
-            return None
-        parts.append(part)
-        if not part.get("more_body", False):
-            return parts
+async def _nothing_more() -> Message:
+    await asyncio.Event().wait()
+    return {"type": "http.disconnect"}

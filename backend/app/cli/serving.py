@@ -3,6 +3,7 @@
 import asyncio
 import os
 import socket
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import typer
@@ -60,6 +61,8 @@ def serve(
     config = Config(
         "app.main:create_app",
         factory=True,
+        host=settings.HOST,
+        port=settings.PORT,
         workers=settings.worker_count,
         http=BoundedHttpProtocol,
         log_config=None,
@@ -74,12 +77,12 @@ def serve(
         # A request begins with no context of the one before it on its connection.
         reset_contextvars=True,
     )
-    sockets = listening_sockets(settings.HOST, settings.PORT, settings.worker_count)
     if settings.worker_count > 1:
-        Supervisor(config, sockets).run()
+        Supervisor(config, listening_sockets(settings.HOST, settings.PORT, settings.worker_count)).run()
         return
     server = DrainingServer(config)
-    server.run(sockets)
+    with suppress(KeyboardInterrupt):
+        server.run()
     if not server.started:
         raise typer.Exit(STARTUP_FAILURE)
 

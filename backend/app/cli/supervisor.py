@@ -7,13 +7,15 @@ forked workers share the memory of what was imported: half of it, and half of th
 
 import gc
 import multiprocessing
+import signal
 import socket
 import sys
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from multiprocessing import Pipe
 from typing import Any
 
+import structlog
 from uvicorn import Config, Server
 from uvicorn._subprocess import subprocess_started
 from uvicorn.config import STARTUP_FAILURE
@@ -24,6 +26,11 @@ from app.cli.drain import DrainingServer
 IS_FORKING = sys.platform == "linux"
 """Elsewhere system libraries may hold locks that a forked process never sees released, and no kernel spreads connections."""
 _BACKLOG = 2048
+_STOPPING = (signal.SIGINT, signal.SIGTERM)
+_LAST_SECONDS = 10
+"""What a worker may take to stop beyond the time for its requests."""
+
+log = structlog.get_logger()
 
 
 class Worker(Process):
@@ -50,16 +57,43 @@ class Worker(Process):
     def start(self) -> None:
         """Start the process, and leave its end of the pipe to it alone.
 
-        The supervisor's own copy would make a question to a dead worker wait for the whole patience.
+        The supervisor's own copy would make a question to a dead worker wait for the whole patience. A signal that comes
+        before the new process has handlers of its own waits until it has: in a forked one, ours would swallow it.
         """
-        super().start()
+        with _signals_held():
+            super().start()
         self.child_conn.close()
 
     def target(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve, in the new process. The sockets of the other workers are theirs: a copy here would keep them open."""
+        for each in _STOPPING:
+            signal.signal(each, signal.SIG_DFL)
+        if hasattr(signal, "pthread_sigmask"):
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
         for other in self._others:
             other.close()
         super().target(sockets)
+
+    def join(self) -> None:
+        """Wait until the process has ended, and end it when it takes longer than it may."""
+        patience = (self.config.timeout_graceful_shutdown or 0) + _LAST_SECONDS
+        self.process.join(patience)
+        if self.process.is_alive():
+            log.error("worker.killed", pid=self.process.pid, after_seconds=patience)
+            self.process.kill()
+            self.process.join()
+
+
+@contextmanager
+def _signals_held() -> Iterator[None]:
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class Supervisor(Multiprocess):
@@ -93,8 +127,11 @@ class Supervisor(Multiprocess):
     def restart_all(self) -> None:
         """Replace each worker once its successor serves. One that does not come up in time ends the attempt."""
         for slot, old in enumerate(self.processes):
+            if self.should_exit.is_set():
+                return
             new = self._begin(slot)
             if not new.wait_until_ready(self.config.timeout_worker_healthcheck, self.should_exit):
+                log.error("worker.not_ready", pid=new.pid, kept=old.pid)
                 new.kill()
                 new.join()
                 return
@@ -110,9 +147,11 @@ class Supervisor(Multiprocess):
             worker.kill()
             worker.join()
             if worker.exitcode == STARTUP_FAILURE:
+                log.error("worker.cannot_start", pid=worker.pid)
                 # The next one would fail in the same way.
                 self.should_exit.set()
                 return
+            log.error("worker.died", pid=worker.pid, exit_code=worker.exitcode)
             self.processes[slot] = self._begin(slot)
 
     def handle_ttin(self) -> None:
@@ -134,21 +173,16 @@ def listening_sockets(host: str, port: int, number: int) -> list[socket.socket]:
     """
     if not IS_FORKING:
         return [_listening(host, port)] * number
-    share = partial(_set, socket.SO_REUSEPORT)
-    return [_listening(host, port, share) for _ in range(number)]
+    return [_listening(host, port, shared=True) for _ in range(number)]
 
 
-def _set(option: int, each: socket.socket) -> None:
-    each.setsockopt(socket.SOL_SOCKET, option, 1)
-
-
-def _listening(host: str, port: int, *prepare: Callable[[socket.socket], None]) -> socket.socket:
+def _listening(host: str, port: int, *, shared: bool = False) -> socket.socket:
     # With its protocol named: event loops look for it before they switch Nagle's algorithm off.
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     each = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    _set(socket.SO_REUSEADDR, each)
-    for step in prepare:
-        step(each)
+    each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if shared:
+        each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     each.bind((host, port))
     each.listen(_BACKLOG)
     each.set_inheritable(True)

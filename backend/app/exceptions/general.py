@@ -19,6 +19,8 @@ class AppException(Exception):
     title: str = "Something went wrong on our side"
     always: ClassVar[dict[str, str]] = {}
     always_headers: ClassVar[dict[str, str]] = {}
+    is_noted: bool = False
+    """Whether whoever raises it has told the audit log already."""
 
     def __init__(self, message: str | None = None, code: str | None = None, status_code: int | None = None) -> None:
         self.message = message or self.title

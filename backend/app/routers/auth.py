@@ -72,7 +72,7 @@ router = APIRouter(prefix=f"{API_PREFIX}/auth", tags=["auth"])
 hashing_router = APIRouter(prefix=f"{API_PREFIX}/auth", tags=["auth"], route_class=HashingRoute)
 refresh_router = APIRouter(prefix=f"{API_PREFIX}/auth", tags=["auth"], route_class=BodyRoute)
 me_router = APIRouter(prefix=f"{API_PREFIX}/auth", tags=["auth"], route_class=CallerRoute)
-"""For the two routes that are called at every turn."""
+"""Two routes that are called at every turn."""
 
 _REGISTERED: dict[int | str, dict[str, Any]] = {
     status.HTTP_201_CREATED: {"model": UserResponse, "description": "The new account."},
@@ -141,6 +141,7 @@ async def refresh(body: RefreshRequest, request: Request) -> TokenResponse:
     # Asked for one by one, work, tokens and handover take as long as the database: 100 µs.
     runtime = get_runtime(request)
     presented = runtime.tokens.read_refresh(body.refresh_token)
+    await runtime.tokens.check_can_sign()
     async with runtime.database.begin(client_of(request)) as work:
         issued = await refresh_session(work, presented=presented)
     name_caller(str(issued.claims.subject))

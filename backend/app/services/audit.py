@@ -100,11 +100,10 @@ def refuse(
 @contextmanager
 def refusals(work: Work, kind: AuditKind, *, detail: Detail | None = None, **about: Unpack[About]) -> Iterator[None]:
     """Note each refusal of a block, with its code as the cause, unless whoever refused has noted it: each is one event."""
-    before = len(work.traces)
     try:
         yield
     except AppException as error:
-        if len(work.traces) > before:
+        if error.is_noted:
             raise
         refuse(work, kind, cause=error.code, outcome=outcome_of(error), detail=detail, **about)
         raise

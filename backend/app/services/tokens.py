@@ -83,6 +83,10 @@ class TokenIssuer:
         """What access tokens are for: the API of this server."""
         return self._use.audience
 
+    async def check_can_sign(self) -> None:
+        """Raise `DatabaseUnavailable` while no key can be read: before something is spent that could not be answered."""
+        await self._keys.ring(datetime.now(UTC))
+
     async def sign(self, issued: Issued) -> SignedTokens:
         """Return the texts for what a session issued. Raises `DatabaseUnavailable` while no key can be read."""
         access = await self.sign_access(IssuedAccess(claims=issued.claims))

@@ -56,6 +56,7 @@ async def require_second_factor(work: Work, *, attempt: Attempt, standing: Stand
     audit.refuse(
         work, AuditKind.SIGN_IN_HELD, cause=SecondFactorRequired.code, target_id=attempt.user_id, detail=detail
     )
+    refusal.is_noted = True
     raise refusal
 
 

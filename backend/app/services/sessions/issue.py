@@ -163,7 +163,9 @@ async def _look(work: Work, attempt: Attempt, *, device: str, network: str | Non
     is_vouched_for = known.is_proved or known.role_name != ORDINARY
     if attempt.password_hash not in {None, known.password_hash} or attempt.is_vouched_for > is_vouched_for:
         audit.refuse(work, AuditKind.SIGN_IN_OVERTAKEN, target_id=attempt.user_id, cause=InvalidCredentials.code)
-        raise InvalidCredentials
+        refusal = InvalidCredentials()
+        refusal.is_noted = True
+        raise refusal
     return known
 
 
