@@ -15,23 +15,20 @@ from functools import cached_property
 from typing import Any, ClassVar, TypeVar
 
 import structlog
-from sqlalchemy import CursorResult, DateTime, Dialect, Executable, MetaData, Row, Select, TypeDecorator, event
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import DisconnectionError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy import CursorResult, DateTime, Dialect, Executable, MetaData, Row, Select, TypeDecorator
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 from sqlalchemy.orm import DeclarativeBase
 
 from app.auth.tokens import DeviceToken
 from app.config import Settings
-from app.database_errors import translate_errors
 from app.driver import DriverConnections, Found, HotStatement, patience
+from app.engines import driver_url, postgresql_engine, postgresql_engines, sqlite_engines
 from app.exceptions import AppException, DatabaseUnavailable, Refusal
 
 log = structlog.get_logger()
 
 Entity = TypeVar("Entity", bound="Base")
 
-SQLITE_READERS = 4
 IDENTIFYING_STATEMENTS = 2
 """How many statements ask at once who is calling, in each worker; each answers all who asked by then."""
 
@@ -138,11 +135,25 @@ class Trace:
     values: Mapping[str, object]
 
 
+class _Opening:
+    """Makes a database session when it is asked for: what needs none is spared 100 µs."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self.is_made = False
+
+    @cached_property
+    def session(self) -> AsyncSession:
+        """The one session."""
+        self.is_made = True
+        return AsyncSession(self._engine, expire_on_commit=False)
+
+
 @dataclass(frozen=True)
 class Work:
     """One unit of work: what a service needs from its door. Nothing in it acts by itself."""
 
-    engine: AsyncEngine
+    opening: "_Opening"
     read: Reader
     once: Once
     """For what one statement decides, before the first statement on `db`: it takes a connection of its own."""
@@ -154,18 +165,15 @@ class Work:
     wakes: set[str] = field(default_factory=set)
     """The jobs of this process that have something to do once this is committed."""
 
-    @cached_property
+    @property
     def db(self) -> AsyncSession:
-        """The transaction. It begins with its first statement and is committed by the door, never by a service.
-
-        Made when it is asked for: what needs none is spared 100 µs.
-        """
-        return AsyncSession(self.engine, expire_on_commit=False)
+        """The transaction. It begins with its first statement and is committed by the door, never by a service."""
+        return self.opening.session
 
     @property
     def has_begun(self) -> bool:
         """Whether there is something to commit, or to undo."""
-        return "db" in self.__dict__ or bool(self.traces)
+        return self.opening.is_made or bool(self.traces)
 
     async def execute(self, statement: Executable, values: Mapping[str, object] | None = None) -> CursorResult[Any]:
         """Run a statement about tables, not models, in this transaction. It takes half of the time of `db.execute`.
@@ -189,13 +197,13 @@ class Database:
         self.url = driver_url(settings.DATABASE_URL.get_secret_value())
         self._settings = settings
         if self.is_sqlite:
-            self.engine, self.reading = _sqlite_engines(self.url, settings, patient=patient)
+            self.engine, self.reading = sqlite_engines(self.url, settings, patient=patient)
             self.identifying = self.reading
         else:
-            self.engine, self.reading = _postgresql_engines(self.url, settings, patient=patient)
+            self.engine, self.reading = postgresql_engines(self.url, settings, patient=patient)
             # One more, for the keys: the others are not given back. What they ask is planned once: planning it took longer
             # than answering it (255 µs of PostgreSQL's time for 16 callers, 105 without).
-            identifying = _postgresql_engine(
+            identifying = postgresql_engine(
                 self.url,
                 settings,
                 patient=patient,
@@ -207,8 +215,8 @@ class Database:
         """By the names of jobs: set by each commit after which a job has something to do."""
         self.hot = self._hot_connections(self.identifying, IDENTIFYING_STATEMENTS, kept=IDENTIFYING_STATEMENTS)
         size = settings.DATABASE_POOL_SIZE
-        self.hot_pool = self._hot_connections(self.reading, size - 2, kept=size // 5)
-        """Of the connections that there are anyway; two stay for units of work, however many such statements wait."""
+        self.hot_pool = self._hot_connections(self.reading, size - 2, kept=0)
+        """Of the connections that there are anyway, for as long as somebody waits for one; two stay for units of work, however many such statements wait."""
         self.read = Reader(self.reading, self.hot_pool)
         self.once = Once(self.engine, self.hot_pool)
         self.identify = Reader(self.identifying, self.hot)
@@ -232,7 +240,7 @@ class Database:
         `DatabaseUnavailable` when the database does not answer.
         """
         work = Work(
-            engine=self.engine,
+            opening=_Opening(self.engine),
             read=self.read,
             once=self.once,
             settings=self._settings,
@@ -310,89 +318,3 @@ async def _keep_traces(work: Work) -> None:
         await _finish(work)
     except DatabaseUnavailable:
         log.warning("database.traces_lost", count=len(work.traces))
-
-
-def driver_url(text: str) -> URL:
-    """Return the URL with the driver that we chose: asyncpg or aiosqlite. `sslmode` becomes asyncpg's `ssl`."""
-    url = make_url(text)
-    if url.get_backend_name() == "sqlite":
-        return url.set(drivername="sqlite+aiosqlite")
-    query = {"ssl" if name == "sslmode" else name: value for name, value in url.query.items()}
-    return url.set(drivername="postgresql+asyncpg", query=query)
-
-
-def _postgresql_engines(url: URL, settings: Settings, *, patient: bool) -> tuple[AsyncEngine, AsyncEngine]:
-    engine = _postgresql_engine(url, settings, patient=patient, pool_size=settings.DATABASE_POOL_SIZE)
-    return engine, engine.execution_options(isolation_level="AUTOCOMMIT")
-
-
-def _postgresql_engine(
-    url: URL, settings: Settings, *, patient: bool, pool_size: int, plan_cache_mode: str = "auto"
-) -> AsyncEngine:
-    milliseconds = "0" if patient else str(int(settings.DATABASE_TIMEOUT_SECONDS * 1000))
-    engine = create_async_engine(
-        url,
-        pool_size=pool_size,
-        max_overflow=0,
-        pool_timeout=settings.DATABASE_TIMEOUT_SECONDS,
-        # An error's text would repeat addresses and password hashes otherwise, and end in the log.
-        hide_parameters=True,
-        connect_args={
-            "timeout": settings.DATABASE_TIMEOUT_SECONDS,
-            "command_timeout": None if patient else settings.DATABASE_TIMEOUT_SECONDS + 1,
-            "server_settings": {
-                "application_name": "ostiary",
-                "statement_timeout": milliseconds,
-                "idle_in_transaction_session_timeout": "60000",
-                "timezone": "UTC",
-                "plan_cache_mode": plan_cache_mode,
-            },
-        },
-    )
-    translate_errors(engine)
-    event.listen(engine.sync_engine, "checkout", _refuse_closed)
-    return engine
-
-
-def _refuse_closed(connection: Any, *_: object) -> None:
-    """Have the pool connect anew when the server has closed this connection while nobody used it.
-
-    The driver knows it from the socket, so that this asks nobody and costs nothing; a restart of the database is
-    felt by those alone whose statement it interrupts.
-    """
-    if connection.driver_connection.is_closed():
-        raise DisconnectionError("the server closed this connection")
-
-
-def _sqlite_engines(url: URL, settings: Settings, *, patient: bool) -> tuple[AsyncEngine, AsyncEngine]:
-    """One connection writes, a few read: SQLite takes one writer at a time, and waiting for it in the pool is fair."""
-    timeout = settings.DATABASE_TIMEOUT_SECONDS
-    writing = create_async_engine(url, pool_size=1, max_overflow=0, pool_timeout=timeout, hide_parameters=True)
-    reading = create_async_engine(
-        url,
-        pool_size=SQLITE_READERS,
-        max_overflow=0,
-        pool_timeout=timeout,
-        isolation_level="AUTOCOMMIT",
-        hide_parameters=True,
-    )
-    for engine in (writing, reading):
-        translate_errors(engine)
-        event.listen(engine.sync_engine, "connect", _prepare_sqlite(int(timeout * 1000), foreign_keys=not patient))
-    event.listen(writing.sync_engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
-    return writing, reading
-
-
-def _prepare_sqlite(busy_milliseconds: int, *, foreign_keys: bool) -> Any:
-    def prepare(connection: Any, _: object) -> None:
-        # The driver's own transaction handling is switched off: it would begin a deferred one, which fails
-        # with "database is locked" at its first write instead of waiting for its turn.
-        connection.isolation_level = None
-        cursor = connection.cursor()
-        cursor.execute(f"PRAGMA busy_timeout = {busy_milliseconds}")
-        cursor.execute("PRAGMA journal_mode = WAL")
-        cursor.execute(f"PRAGMA foreign_keys = {'ON' if foreign_keys else 'OFF'}")
-        cursor.execute("PRAGMA synchronous = NORMAL")
-        cursor.close()
-
-    return prepare

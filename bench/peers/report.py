@@ -1,5 +1,6 @@
 """Turns what was measured into one table of at most 120 columns."""
 
+from statistics import mean
 from typing import Any
 
 from bench.peers.contenders import CONTENDERS, Contender
@@ -39,9 +40,17 @@ def header(found: dict[str, Any]) -> str:
 def whole(found: dict[str, Any]) -> str:
     """Return the table, and below it what its columns mean."""
     blocks = [_block(row, found["rows"][row.key]) for row in ROWS if row.key in found["rows"]]
-    if found.get(WAITING):
+    if found[WAITING]:
         blocks.append(_waits(found[WAITING]))
-    return "\n\n".join([*blocks, LEGEND])
+    return "\n\n".join([*blocks, f"{LEGEND}\n{_others(found)}"])
+
+
+def _others(found: dict[str, Any]) -> str:
+    """Return how far to trust all this."""
+    lines = [*found[WAITING].values(), *(line for lines in found["rows"].values() for line in lines.values())]
+    used, cores = mean(cores for line in lines for cores in line["others"]), found["machine"]["cores"]
+    verdict = "" if used < cores / 8 else ": trust CPU, and the rest only where it differs by far"
+    return f"Between measurements, with all of these idle, others used {used:.2f} of {cores} cores{verdict}."
 
 
 def _versions(name: str, which: dict[str, str]) -> str:

@@ -4,7 +4,7 @@ import asyncio
 import json
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from statistics import median
 from typing import Any
 
@@ -26,6 +26,8 @@ class Sample:
 
     load: Load
     cost: Cost
+    others: float = 0.0
+    """How many cores others used just before, when everybody measured here had nothing to do."""
 
 
 @dataclass(frozen=True)
@@ -92,8 +94,8 @@ def measure_row(row: Row, running: Mapping[str, Running], plan: Plan, turn: int)
     """Measure everybody once, one after the other, while the others have nothing to do."""
     found = {}
     for key in rotated(row.contenders, turn):
-        wait_until_quiet([each.server.group for each in running.values()])
-        found[key] = row.run(running[key], plan)
+        others = wait_until_quiet([each.server.group for each in running.values()])
+        found[key] = replace(row.run(running[key], plan), others=others)
     return found
 
 
@@ -116,5 +118,6 @@ def summary(rounds: Sequence[Mapping[str, Sample]], key: str) -> dict[str, Any]:
         "cpu_us": round(median(sample.cost.cpu_us for sample in samples), 1),
         "memory_mb": max(sample.cost.memory.whole for sample in samples),
         "of_ostiary": round(median(found[key].load.rate / max(found[OSTIARY].load.rate, 0.1) for found in rounds), 3),
+        "others": [round(sample.others, 2) for sample in samples],
         "rates": [sample.load.rate for sample in samples],
     }

@@ -82,17 +82,26 @@ def better_auth(place: Place, hashing: str, sessions: str) -> Iterator[Server]:
         yield server
 
 
-def wait_until_quiet(groups: Sequence[int], seconds: float = _QUIET_SECONDS) -> None:
-    """Wait until none of the servers has done anything for a second. Raises `ServerFailed` when that takes too long."""
-    deadline, spent = time.monotonic() + seconds, [-1.0] * len(groups)
+def wait_until_quiet(groups: Sequence[int], seconds: float = _QUIET_SECONDS) -> float:
+    """Wait until none of the servers has done anything for a second, and return how many cores others used in it.
+
+    Raises `ServerFailed` when that takes too long.
+    """
+    deadline, spent, busy = time.monotonic() + seconds, [-1.0] * len(groups), 0.0
     while True:
-        now = [processor_seconds_of(group) for group in groups]
+        now, busy_now = [processor_seconds_of(group) for group in groups], _busy_seconds()
         if all(after - before <= _QUIET for before, after in zip(spent, now, strict=True)):
-            return
+            return busy_now - busy
         if time.monotonic() > deadline:
             raise ServerFailed("A server is still busy, long after the load")
-        spent = now
+        spent, busy = now, busy_now
         time.sleep(1)
+
+
+def _busy_seconds() -> float:
+    """Return the processor time that the whole machine has used."""
+    user, nice, system, _, _, *interrupts = map(int, Path("/proc/stat").read_text().split("\n")[0].split()[1:8])
+    return (user + nice + system + sum(interrupts)) / os.sysconf("SC_CLK_TCK")
 
 
 def _environment(**settings: str) -> dict[str, str]:

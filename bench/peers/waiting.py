@@ -35,6 +35,8 @@ class Waits:
     me: Answers = field(default_factory=Answers)
     health: Answers = field(default_factory=Answers)
     sign_ins: list[Load] = field(default_factory=list)
+    others: list[float] = field(default_factory=list)
+    """How many cores others used just before each round, when everybody measured here had nothing to do."""
 
     async def measure(self, running: Running, plan: Plan) -> None:
         """Add one round."""
@@ -59,6 +61,7 @@ class Waits:
         return {
             "me": self.me.summary() | {"max": round(max(self.me.milliseconds, default=0.0), 2)},
             "health": self.health.summary() | {"max": round(max(self.health.milliseconds, default=0.0), 2)},
+            "others": [round(cores, 2) for cores in self.others],
             "sign_ins": {"rate": round(sum(rates) / max(len(rates), 1), 1), **counts},
         }
 
@@ -72,7 +75,7 @@ class Waiting:
     def measure(self, running: Mapping[str, Running], plan: Plan, turn: int) -> None:
         """Add one round, of one contender after the other."""
         for key in rotated(CONTENDERS, turn):
-            wait_until_quiet([each.server.group for each in running.values()])
+            self.found[key].others.append(wait_until_quiet([each.server.group for each in running.values()]))
             asyncio.run(self.found[key].measure(running[key], plan))
 
     def summary(self) -> dict[str, dict[str, Any]]:

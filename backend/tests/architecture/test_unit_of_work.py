@@ -145,7 +145,8 @@ async def test_every_journey_of_an_account_is_one_commit_a_step(accounts: Accoun
         person = await accounts.signed_in()
         await person.refresh()
         await person.post("/auth/logout")
-    assert seen["commit"] == 4
+    # On PostgreSQL the statement of a refresh is its own transaction.
+    assert seen["commit"] == (4 if runtime.database.is_sqlite else 3)
 
 
 async def test_a_request_that_only_reads_commits_nothing(accounts: Accounts, runtime: Runtime) -> None:

@@ -53,7 +53,9 @@ def watch(runtime: Runtime, provider_sites: tuple[Site, Site]) -> Watch:
     pools = {id(engine.pool): engine.pool for engine in (database.engine, database.reading, database.identifying)}
 
     def used() -> int:
-        return sum(pool.checkedout() for pool in pools.values() if isinstance(pool, QueuePool))
+        # Those that only ask who is calling are kept, whether or not they are asking.
+        kept = len(database.hot._idle) if database.hot else 0
+        return sum(pool.checkedout() for pool in pools.values() if isinstance(pool, QueuePool)) - kept
 
     assert all(isinstance(pool, QueuePool) for pool in pools.values())
     watch = Watch(used)

@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from typing import TypeVar
+from contextvars import ContextVar
+from typing import Any, TypeVar
 
 from app.auth.passwords.hashing import PasswordHasher
 from app.exceptions import HashingBusy
@@ -20,6 +21,9 @@ _NICENESS = 10
 _FIRST_GUESS_SECONDS = 0.02
 _MEMORY = 0.1
 """How much the latest hash counts for the guess of how long the next one takes."""
+
+CLIENT_GONE: ContextVar[asyncio.Future[None] | None] = ContextVar("client_gone", default=None)
+"""Ends when the client of this request has hung up. Whoever waits for a thread then gives the place to the next."""
 
 
 class HashingPool:
@@ -74,7 +78,13 @@ class HashingPool:
             self._leave()
             raise
         future.add_done_callback(self._leave)
-        return await asyncio.wrap_future(future)
+        waiting, gone = asyncio.wrap_future(future), CLIENT_GONE.get()
+        if gone is not None:
+            either: list[asyncio.Future[Any]] = [waiting, gone]
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if not waiting.done() and future.cancel():
+                raise HashingBusy
+        return await waiting
 
     def _timed(self, work: Callable[[], Result], asked_at: float) -> Result:
         """Do the work, unless it has waited too long: whoever asked would have to wait for it, and all behind as well."""

@@ -113,7 +113,7 @@ async def _refresh_otherwise(work: Work, presented: RefreshToken) -> Issued:
 
 
 def _issued(work: Work, session: Session | _Rotated, presented: RefreshToken) -> Issued:
-    log.debug("session.refreshed", user_id=str(session.user_id), session_id=str(session.id), counter=session.counter)
+    log.info("session.refreshed", user_id=str(session.user_id), session_id=str(session.id), counter=session.counter)
     return Issued(claims=claims_of(work, session), refresh=presented.at(session.counter))
 
 
