@@ -76,7 +76,7 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def compiled_once() -> Iterator[None]:
     """Have the engines of all tests share what they compile, which is a tenth of the suite's time."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("app.database.create_async_engine", sharing(create_async_engine))
+        patch.setattr("app.engines.create_async_engine", sharing(create_async_engine))
         patch.setattr(DefaultDialect, "__eq__", same_kind)
         patch.setattr(DefaultDialect, "__hash__", number_of_kind)
         yield
