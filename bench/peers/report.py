@@ -50,7 +50,7 @@ def _others(found: dict[str, Any]) -> str:
     lines = [*found[WAITING].values(), *(line for lines in found["rows"].values() for line in lines.values())]
     used, cores = mean(cores for line in lines for cores in line["others"]), found["machine"]["cores"]
     verdict = "" if used < cores / 8 else ": trust CPU, and the rest only where it differs by far"
-    return f"Between measurements, with all of these idle, others used {used:.2f} of {cores} cores{verdict}."
+    return f"Between measurements others used {used:.2f} of {cores} cores{verdict}."
 
 
 def _versions(name: str, which: dict[str, str]) -> str:
