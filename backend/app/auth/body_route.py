@@ -3,13 +3,13 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from fastapi import Request, Response
+from fastapi import Request
 from fastapi.middleware.asyncexitstack import AsyncExitStackMiddleware
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.auth.caller_route import given_by_framework
+from app.auth.caller_route import given_by_framework, send_json
 from app.auth.dependencies import PublicGuard
 from app.auth.whole_bodies import read_parts, replaying
 
@@ -36,7 +36,7 @@ class BodyRoute(APIRoute):
                 await ordinary(scope, replaying(parts, receive), send)
                 return
             given = await endpoint(**{body_name: asked, request_name: Request(scope, receive, send)})
-            await Response(answer.dump_json(given, by_alias=True), media_type="application/json")(scope, receive, send)
+            await send_json(answer.dump_json(given, by_alias=True), send)
 
         self.app: ASGIApp = serve
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from fastapi import Request, Response
+from fastapi import Request
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from pydantic import TypeAdapter
@@ -28,7 +28,7 @@ class CallerRoute(APIRoute):
         async def serve(scope: Scope, receive: Receive, send: Send) -> None:
             caller = await guard.identify(Request(scope, receive, send))
             content = answer.dump_json(await endpoint(**{name: caller}), by_alias=True)
-            await Response(content, media_type="application/json")(scope, receive, send)
+            await send_json(content, send)
 
         # For the route as it stands. Where a router with it is included, with guards of its own perhaps, it is any route.
         self.app = serve
@@ -54,6 +54,13 @@ class CallerRoute(APIRoute):
         if name is None or not isinstance(guard, SignedInGuard) or type(guard).__call__ is not SignedInGuard.__call__:
             raise ValueError(f"{self.path} does not ask for its caller by a SignedInGuard")
         return name, guard
+
+
+async def send_json(content: bytes, send: Send) -> None:
+    """Answer 200 with JSON that has been written already."""
+    headers = [(b"content-length", b"%d" % len(content)), (b"content-type", b"application/json")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": content})
 
 
 def given_by_framework(dependant: Dependant) -> list[str]:

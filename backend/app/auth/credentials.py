@@ -26,10 +26,10 @@ class BearerToken(OAuth2PasswordBearer):
 
     def find(self, request: HTTPConnection) -> str | None:
         """Do the same at once."""
-        headers = request.headers.getlist("authorization")
+        headers = [value for name, value in request.scope["headers"] if name == b"authorization"]
         if len(headers) > 1:
             raise InvalidRequest("More than one Authorization header")
-        scheme, _, token = headers[0].partition(" ") if headers else ("", "", "")
+        scheme, _, token = headers[0].decode("latin-1").partition(" ") if headers else ("", "", "")
         return token.strip(" \t") or None if scheme.lower() == "bearer" else None
 
 
@@ -37,7 +37,8 @@ def cookies_of(request: HTTPConnection) -> list[tuple[str, str]]:
     """Return every cookie of a request as it stands in its headers, also two of one name."""
     # Only what HTTP calls white space is none of the name: of U+00A0 a browser makes another name, which a
     # neighbouring host may set without what the prefix demands.
-    pairs = [pair.strip(" \t") for header in request.headers.getlist("cookie") for pair in header.split(";")]
+    headers = [value.decode("latin-1") for name, value in request.scope["headers"] if name == b"cookie"]
+    pairs = [pair.strip(" \t") for header in headers for pair in header.split(";")]
     return [(name, value) for name, _, value in (pair.partition("=") for pair in pairs)]
 
 

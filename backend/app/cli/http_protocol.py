@@ -52,13 +52,12 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             # Only now: a request that came whole needs no timer, and two for each cost 3 µs.
             self._wait_for_the_rest()
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header, and no trailer: what comes behind a body passes by whoever looked at the head (RFC 9110, section 6.5.1)."""
-        if not self._receiving:
-            super().on_header(name, value)
-
     def on_headers_complete(self) -> None:
-        """Begin to serve: the head has ended."""
+        """Begin to serve: the head has ended.
+
+        What comes behind a body is no header: it would pass by whoever has looked at the head (RFC 9110, section 6.5.1).
+        """
+        self.scope["headers"] = [*self.headers]
         self._head_bytes = 0
         self._serving = self._receiving = True
         self._stop_waiting()

@@ -16,7 +16,7 @@ PATIENCE = 30.0
 
 
 async def echo(scope: dict[str, object], receive: object, send: object) -> None:
-    """Answer with the length of the body."""
+    """Answer with the length of the body, and name the headers of the request."""
     assert callable(receive)
     assert callable(send)
     body, more = b"", scope["type"] == "http"
@@ -24,7 +24,9 @@ async def echo(scope: dict[str, object], receive: object, send: object) -> None:
         message = await receive()
         body, more = body + message.get("body", b""), message.get("more_body", False)
     content = str(len(body)).encode()
-    headers = [(b"content-length", str(len(content)).encode())]
+    given = scope.get("headers")
+    names = b",".join(name for name, _ in given) if isinstance(given, list) else b""
+    headers = [(b"content-length", str(len(content)).encode()), (b"x-names", names)]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": content})
 

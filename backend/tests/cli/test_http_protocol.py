@@ -83,3 +83,15 @@ async def test_a_body_may_come_in_pieces(port: int) -> None:
             await asyncio.sleep(0.1)
             client.writer.write(piece)
         assert (await client.answer())[0] == 200
+
+
+async def test_what_comes_behind_a_body_is_no_header(port: int) -> None:
+    """S80: a proxy has looked at the head alone; a trailer could name another client address, or bring a credential."""
+    async with connected(port) as client:
+        client.writer.write(
+            b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+            b"2\r\nhi\r\n0\r\nX-Forwarded-For: 6.6.6.6\r\nAuthorization: Bearer x\r\n\r\n"
+        )
+        status, head = await client.answer()
+        assert status == 200
+        assert b"x-names: host,transfer-encoding\r\n" in head
