@@ -136,7 +136,7 @@ class Trace:
 
 
 class _Opening:
-    """Makes a database session when it is asked for: what needs none is spared 100 µs."""
+    """Makes a database session when it is asked for: what needs none is spared it."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
@@ -176,7 +176,7 @@ class Work:
         return self.opening.is_made or bool(self.traces)
 
     async def execute(self, statement: Executable, values: Mapping[str, object] | None = None) -> CursorResult[Any]:
-        """Run a statement about tables, not models, in this transaction. It takes half of the time of `db.execute`.
+        """Run a statement about tables, not models, in this transaction. It goes past the ORM, which takes longer.
 
         What somebody has added to `db` is written first, as there.
         """

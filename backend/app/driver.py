@@ -1,6 +1,7 @@
 """Statements that are asked all the time: their text is made once, and PostgreSQL's driver runs them with nothing between.
 
-SQLAlchemy takes 250 µs of the processor for the statement of sixteen callers, the driver 90.
+The driver takes 90 µs of the processor for the statement of sixteen callers. With it, and with one timer for all who wait,
+`GET /auth/me` went from 82 to 50 µs.
 """
 
 import asyncio

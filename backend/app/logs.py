@@ -31,13 +31,13 @@ _CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _HARMLESS = re.compile(
     r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{32}|(?!ost_)[a-z][a-z_.]{0,60}|[0-9]{4}(?:-[0-9]{2}){2}T[0-9:.]{8,15}Z"
 )
-"""What most values are: ids, words of ours, times. Looking them through for secrets took half of the time of a line."""
+"""What most values are: ids, words of ours, times. They need not be looked through for secrets."""
 _LONGEST_VALUE = 20_000
 REDACTED = "[redacted]"
 
 Event = MutableMapping[str, Any]
 
-# One variable that holds everything: structlog's own, one for each name, took 7 µs of each request.
+# One variable that holds everything: structlog's own are one for each name, bound and reset at each request.
 _REQUEST: ContextVar[dict[str, str] | None] = ContextVar("request", default=None)
 
 

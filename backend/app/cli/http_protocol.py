@@ -49,7 +49,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         if self._head_bytes > max(MAXIMUM_HEAD_BYTES, len(data)):
             self._refuse(_TOO_LARGE)
         elif self._deadline is None:
-            # Only now: a request that came whole needs no timer, and two for each cost 3 µs.
+            # Only now: a request that came whole needs no timer.
             self._wait_for_the_rest()
 
     def on_headers_complete(self) -> None:

@@ -1,8 +1,8 @@
 """Keeps the server's processes: as many as asked for, each with a socket of its own, forked from one that is ready.
 
 uvicorn's own supervisor starts each worker as a new interpreter and hands all of them one socket. From there whoever wakes
-first takes every waiting connection: of 64 one worker held up to 60. With a socket for each the kernel spreads them, and
-forked workers share the memory of what was imported: half of it, and half of the time to start.
+first takes the connections that wait, and one worker may have most of them. With a socket for each the kernel spreads them, and
+forked workers share the memory of what was imported, once.
 """
 
 import gc

@@ -11,7 +11,7 @@ from app.middleware.raw_headers import first_value
 class CrossOrigin:
     """Starlette's answers to pages that name their origin, past which every other request goes straight.
 
-    That their answers would vary with an origin is said by `SecurityHeaders`: 10 µs less for each request.
+    That their answers would vary with an origin is said by `SecurityHeaders`.
     """
 
     def __init__(  # noqa: PLR0913  # Each is a part of the protocol.

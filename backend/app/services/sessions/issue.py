@@ -102,7 +102,7 @@ def _known() -> Select[*tuple[Any, ...]]:
     )
 
 
-# Built once: building them at each sign-in took longer than everything that the database does for it.
+# Built once: building them took a good part of the time of each sign-in.
 _KNOWN = _known()
 _ADD = insert(Base.metadata.tables[Session.__tablename__])
 
