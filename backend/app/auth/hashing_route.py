@@ -9,7 +9,7 @@ from fastapi.routing import APIRoute
 from starlette.types import Message, Receive
 
 from app.auth.dependencies import get_runtime
-from app.auth.passwords.pool import CLIENT_GONE
+from app.auth.passwords.pool import Place
 from app.auth.whole_bodies import read_parts, replaying
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
@@ -28,25 +28,24 @@ class HashingRoute(APIRoute):
 
         async def guarded(request: Request) -> Response:
             hashing = get_runtime(request).hashing
-            hashing.check_capacity()
-            return await (_watched(handle, request) if hashing.is_waited_for else handle(request))
+            with hashing.place() as place:
+                return await (_watched(handle, request, place) if hashing.is_waited_for else handle(request))
 
         return guarded
 
 
-async def _watched(handle: Handler, request: Request) -> Response:
+async def _watched(handle: Handler, request: Request, place: Place) -> Response:
     """Answer a request, and let the hashing threads know when its client has gone.
 
     Nothing is cancelled but the waiting: what a database has been asked is answered, and what has begun is finished.
     """
     parts = await read_parts(request.receive)
-    gone = asyncio.ensure_future(_disconnected(request.receive))
-    token = CLIENT_GONE.set(gone)
+    gone = place.gone = asyncio.ensure_future(_disconnected(request.receive))
     try:
         return await handle(Request(request.scope, replaying(parts, _nothing_more)))
     finally:
-        CLIENT_GONE.reset(token)
         gone.cancel()
+        place.gone = None
 
 
 async def _disconnected(receive: Receive) -> None:

@@ -1,6 +1,7 @@
 """What becomes of sign-ins under too much load: who is refused, when, and what a client leaves behind that hangs up."""
 
 import asyncio
+import gc
 from collections.abc import MutableMapping
 from typing import Any
 from urllib.parse import urlencode
@@ -8,6 +9,7 @@ from urllib.parse import urlencode
 import pytest
 from fastapi import FastAPI
 
+from app.auth.passwords.pool import Place
 from app.runtime import Runtime
 from tests.accounts import API, Accounts, Person
 from tests.contention import hashing_held, queued_for_hashing
@@ -23,7 +25,7 @@ class Client:
         self.body = urlencode({"username": person.email, "password": person.password}).encode()
         self.sent: list[int] = []
         self._app = app
-        self._parts = iter([{"type": "http.request", "body": self.body, "more_body": False}])
+        self.is_read = False
         self._left = asyncio.Event()
 
     async def sign_in(self) -> None:
@@ -49,10 +51,11 @@ class Client:
         self._left.set()
 
     async def _receive(self) -> dict[str, object]:
-        part = next(self._parts, None)
-        if part is None:
-            await self._left.wait()
-        return part or {"type": "http.disconnect"}
+        if not self.is_read:
+            self.is_read = True
+            return {"type": "http.request", "body": self.body, "more_body": False}
+        await self._left.wait()
+        return {"type": "http.disconnect"}
 
     async def _send(self, message: MutableMapping[str, Any]) -> None:
         if message["type"] == "http.response.start":
@@ -87,3 +90,56 @@ async def test_a_refusal_under_load_looks_at_nothing(app: FastAPI, accounts: Acc
         client.body = b"\x00" * len(client.body)
         await client.sign_in()
     assert client.sent == [503]
+    assert not client.is_read
+
+
+@pytest.mark.settings(HASHING_QUEUE=0)
+async def test_of_those_who_come_at_once_only_those_are_looked_at_who_have_a_place(
+    app: FastAPI, accounts: Accounts
+) -> None:
+    """PW-12: a place is taken at the door, and not when there is something to hash."""
+    ada = await accounts.register()
+    first, others = Client(app, ada), [Client(app, ada) for _ in range(9)]
+    for other in others:
+        other.body = b"\x00" * len(other.body)
+    await asyncio.gather(*(client.sign_in() for client in (first, *others)))
+    assert first.sent == [200]
+    assert [other.sent for other in others] == [[503]] * 9
+    again = Client(app, ada)
+    await again.sign_in()
+    assert again.sent == [200]
+
+
+@pytest.mark.settings(HASHING_QUEUE=0)
+async def test_who_is_refused_for_another_reason_leaves_the_place_to_the_next(app: FastAPI, accounts: Accounts) -> None:
+    """PW-12: a body that says nothing needs no hash."""
+    ada = await accounts.register()
+    wrong = Client(app, ada)
+    wrong.body = b"\x00" * len(wrong.body)
+    await wrong.sign_in()
+    right = Client(app, ada)
+    await right.sign_in()
+    assert (wrong.sent, right.sent) == ([422], [200])
+
+
+async def test_nothing_is_left_behind_for_the_garbage_collector(
+    app: FastAPI, accounts: Accounts, runtime: Runtime
+) -> None:
+    """A cycle for each sign-in under load would be thousands of objects, which are looked through while nobody is served."""
+    ada = await accounts.register()
+
+    async def sign_in_that_waits() -> int:
+        async with hashing_held(runtime):
+            waiting = await queued_for_hashing(runtime, Client(app, ada).sign_in())
+        await waiting
+        del waiting
+        await asyncio.sleep(0)
+        return sum(isinstance(each, Place) for each in gc.get_objects())
+
+    gc.collect()
+    gc.disable()
+    try:
+        # The first one opens connections, which keep the context that they were opened in.
+        assert await sign_in_that_waits() == await sign_in_that_waits()
+    finally:
+        gc.enable()

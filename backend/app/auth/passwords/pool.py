@@ -5,10 +5,11 @@ import math
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from app.auth.passwords.hashing import PasswordHasher
@@ -22,8 +23,18 @@ _FIRST_GUESS_SECONDS = 0.02
 _MEMORY = 0.1
 """How much the latest hash counts for the guess of how long the next one takes."""
 
-CLIENT_GONE: ContextVar[asyncio.Future[None] | None] = ContextVar("client_gone", default=None)
-"""Ends when the client of this request has hung up. Whoever waits for a thread then gives the place to the next."""
+
+@dataclass(eq=False)
+class Place:
+    """What a request that was let in has in the queue, although it has nothing to hash yet."""
+
+    is_kept: bool = True
+    """Until its first hash takes the place."""
+    gone: asyncio.Future[None] | None = None
+    """Ends when its client has hung up. Whoever waits for a thread then gives the place to the next."""
+
+
+_PLACE: ContextVar[Place | None] = ContextVar("place", default=None)
 
 
 class HashingPool:
@@ -38,7 +49,9 @@ class HashingPool:
         self._each_seconds = _FIRST_GUESS_SECONDS
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="hashing", initializer=_lower_priority)
         self._lock = threading.Lock()
+        self._thread = threading.local()
         self._in_flight = 0
+        self._kept = 0
         self.computed = 0
         """How many pieces of work were taken on so far, by `hash` and `verify` together: one for each hash."""
 
@@ -52,14 +65,33 @@ class HashingPool:
 
     def check_capacity(self) -> None:
         """Raise `HashingBusy` when a hash would be refused now, so that the rest of the work need not begin."""
-        before = self._in_flight - self._threads + 1
-        if self._in_flight >= self._capacity or before * self._each_seconds > self._wait_seconds * self._threads:
+        if _own_place():
+            return
+        taken = self._in_flight + self._kept
+        before = taken - self._threads + 1
+        if taken >= self._capacity or before * self._each_seconds > self._wait_seconds * self._threads:
             raise HashingBusy
+
+    @contextmanager
+    def place(self) -> Iterator[Place]:
+        """Keep a place for a request whose hash is to come. Raises `HashingBusy`.
+
+        Of a hundred that come at once nobody would be refused otherwise before each of them has asked the database.
+        """
+        self.check_capacity()
+        place = Place()
+        self._kept += 1
+        token = _PLACE.set(place)
+        try:
+            yield place
+        finally:
+            _PLACE.reset(token)
+            self._release(place)
 
     @property
     def is_waited_for(self) -> bool:
-        """Whether whoever comes now has to wait for a thread."""
-        return self._in_flight >= self._threads
+        """Whether whoever comes now, or has a place and nothing to hash yet, has to wait for a thread."""
+        return self._in_flight + self._kept - bool(_own_place()) >= self._threads
 
     def needs_rehash(self, stored: str) -> bool:
         """Whether a stored hash should be replaced at this sign-in. Costs nothing."""
@@ -78,9 +110,9 @@ class HashingPool:
             self._leave()
             raise
         future.add_done_callback(self._leave)
-        waiting, gone = asyncio.wrap_future(future), CLIENT_GONE.get()
-        if gone is not None:
-            either: list[asyncio.Future[Any]] = [waiting, gone]
+        waiting, place = asyncio.wrap_future(future), _PLACE.get()
+        if place and place.gone:
+            either: list[asyncio.Future[Any]] = [waiting, place.gone]
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
             if not waiting.done() and future.cancel():
                 raise HashingBusy
@@ -88,24 +120,38 @@ class HashingPool:
 
     def _timed(self, work: Callable[[], Result], asked_at: float) -> Result:
         """Do the work, unless it has waited too long: whoever asked would have to wait for it, and all behind as well."""
-        began = time.monotonic()
-        if began - asked_at > self._wait_seconds:
+        if time.monotonic() - asked_at > self._wait_seconds:
             raise HashingBusy
+        # Under load a thread waits for a core between two hashes as well: whoever is behind waits for both.
+        began = max(asked_at, getattr(self._thread, "ended_at", 0.0))
         try:
             return work()
         finally:
+            self._thread.ended_at = ended = time.monotonic()
             with self._lock:
-                self._each_seconds += (time.monotonic() - began - self._each_seconds) * _MEMORY
+                self._each_seconds += (ended - began - self._each_seconds) * _MEMORY
 
     def _enter(self) -> None:
         with self._lock:
             self.check_capacity()
+            if place := _own_place():
+                self._release(place)
             self._in_flight += 1
             self.computed += 1
+
+    def _release(self, place: Place) -> None:
+        self._kept -= place.is_kept
+        place.is_kept = False
 
     def _leave(self, _: Future[Result] | None = None) -> None:
         with self._lock:
             self._in_flight -= 1
+
+
+def _own_place() -> Place | None:
+    """Return the place of this request, if it has one that no hash has taken."""
+    place = _PLACE.get()
+    return place if place and place.is_kept else None
 
 
 def _lower_priority() -> None:
