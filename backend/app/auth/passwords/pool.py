@@ -20,6 +20,9 @@ Result = TypeVar("Result")
 _NICENESS = 10
 """Hashing threads yield to the event loop: measured, this is what keeps other requests quick under load."""
 _FIRST_GUESS_SECONDS = 0.02
+_MARGIN = 0.8
+"""Of the time that somebody may wait, what is promised at the door. A guess is wrong by a little: without room for that a
+tenth of those let in waited for three seconds and was refused then."""
 _MEMORY = 0.1
 """How much the latest hash counts for the guess of how long the next one takes."""
 
@@ -69,7 +72,7 @@ class HashingPool:
             return
         taken = self._in_flight + self._kept
         before = taken - self._threads + 1
-        if taken >= self._capacity or before * self._each_seconds > self._wait_seconds * self._threads:
+        if taken >= self._capacity or before * self._each_seconds > _MARGIN * self._wait_seconds * self._threads:
             raise HashingBusy
 
     @contextmanager
