@@ -129,7 +129,7 @@ class Settings(BaseSettings):
     ARGON2_ITERATIONS: password_settings.Argon2Iterations = 2
     HASHING_THREADS: password_settings.HashingThreads = 1
     HASHING_QUEUE: password_settings.HashingQueue = 200
-    HASHING_WAIT_SECONDS: password_settings.HashingWait = 3.0
+    HASHING_WAIT_SECONDS: password_settings.HashingWait = 5.0
     LIMITS_ENABLED: limit_settings.LimitsEnabled = True
     LIMITS_STORAGE: limit_settings.LimitsStorage = SecretStr("auto")
     GOOGLE_CLIENT_ID: str = Field(

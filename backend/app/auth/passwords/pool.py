@@ -20,9 +20,9 @@ Result = TypeVar("Result")
 _NICENESS = 10
 """Hashing threads yield to the event loop: measured, this is what keeps other requests quick under load."""
 _FIRST_GUESS_SECONDS = 0.02
-_MARGIN = 0.8
-"""Of the time that somebody may wait, what is promised at the door. A guess is wrong by a little: without room for that a
-tenth of those let in waited for three seconds and was refused then."""
+_ROOM = 1.25
+"""How much longer than it was promised somebody waits who was let in: a guess is wrong by a little, and without room for that
+some of those let in waited for three seconds and were refused then."""
 _MEMORY = 0.1
 """How much the latest hash counts for the guess of how long the next one takes."""
 
@@ -72,7 +72,7 @@ class HashingPool:
             return
         taken = self._in_flight + self._kept
         before = taken - self._threads + 1
-        if taken >= self._capacity or before * self._each_seconds > _MARGIN * self._wait_seconds * self._threads:
+        if taken >= self._capacity or before * self._each_seconds > self._wait_seconds * self._threads:
             raise HashingBusy
 
     @contextmanager
@@ -123,7 +123,7 @@ class HashingPool:
 
     def _timed(self, work: Callable[[], Result], asked_at: float) -> Result:
         """Do the work, unless it has waited too long: whoever asked would have to wait for it, and all behind as well."""
-        if time.monotonic() - asked_at > self._wait_seconds:
+        if time.monotonic() - asked_at > _ROOM * self._wait_seconds:
             raise HashingBusy
         # Under load a thread waits for a core between two hashes as well: whoever is behind waits for both.
         began = max(asked_at, getattr(self._thread, "ended_at", 0.0))
