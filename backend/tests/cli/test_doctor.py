@@ -10,7 +10,7 @@ from typer.testing import CliRunner, Result
 
 from app.cli.main import cli
 from app.runtime import Runtime
-from app.services.examination import examine
+from app.services.examination import examine, hashing_memory
 from tests import misbehaving as fault
 from tests.conftest import SECRET, settings_for
 from tests.misbehaving import Misbehaving, misbehaving
@@ -137,3 +137,16 @@ async def test_who_plays_google_in_tests_is_asked_as_any_provider(database_url: 
         google = {"GOOGLE_CLIENT_ID": "123", "GOOGLE_CLIENT_SECRET": "s", "GOOGLE_ISSUER": server.url}
         played = await doctor(database_url, server.url, **google)
     assert "FAULT  provider google" in played.stdout
+
+
+@pytest.mark.parametrize(
+    ("switch", "levels"), [("[always] madvise never", []), ("always [madvise] never", ["advice"]), (None, [])]
+)
+def test_memory_that_comes_page_by_page_is_worth_an_advice(
+    tmp_path: Path, switch: str | None, levels: list[str]
+) -> None:
+    """Where the kernel says nothing about it, neither do we."""
+    enabled = tmp_path / "enabled"
+    if switch is not None:
+        enabled.write_text(switch)
+    assert [finding.level for finding in hashing_memory(enabled)] == levels
