@@ -1,7 +1,6 @@
 """A server that stops without losing a request: it goes on for a moment, and lets each connection end with an answer."""
 
 import asyncio
-import gc
 import socket
 
 from uvicorn import Config, Server
@@ -13,20 +12,6 @@ LINGER_SECONDS = 0.5
 A request may be on its way already. Closing the connection at once would reset it, and nobody would know whether it was
 served (RFC 9112, section 9.6).
 """
-
-_THRESHOLDS = 20_000, 20, 100
-"""How many objects more than before, how many first looks, and how many second ones, until the next look."""
-
-
-def collect_rarely() -> None:
-    """Let the collector of reference cycles look at little, and seldom.
-
-    A request leaves no cycle behind, so that there is nearly nothing to find; but with a thousand connections, and hundreds of
-    requests that wait, one look at all of them held up everybody for 60 ms.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*_THRESHOLDS)
 
 
 class DrainState(ServerState):
@@ -44,11 +29,6 @@ class DrainingServer(Server):
     def __init__(self, config: Config) -> None:
         super().__init__(config)
         self.server_state: ServerState = DrainState()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to serve. From here on garbage is looked for rarely."""
-        await super().startup(sockets)
-        collect_rarely()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve for a moment more, each connection once, and then stop in uvicorn's good order."""

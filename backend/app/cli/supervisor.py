@@ -5,7 +5,6 @@ first takes the connections that wait, and one worker may have most of them. Wit
 forked workers share the memory of what was imported, once.
 """
 
-import gc
 import multiprocessing
 import signal
 import socket
@@ -22,6 +21,7 @@ from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors.multiprocess import Multiprocess, Process
 
 from app.cli.drain import DrainingServer
+from app.cli.start import collect_rarely
 
 IS_FORKING = sys.platform == "linux"
 """Elsewhere system libraries may hold locks that a forked process never sees released, and no kernel spreads connections."""
@@ -72,6 +72,7 @@ class Worker(Process):
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
         for other in self._others:
             other.close()
+        collect_rarely()  # Where processes are not forked, this one knows nothing of it yet.
         super().target(sockets)
 
     def join(self) -> None:
@@ -109,9 +110,7 @@ class Supervisor(Multiprocess):
 
     def run(self) -> None:
         """Serve until somebody says stop."""
-        # What was imported lies still from here on: no collection visits it, so that its memory stays shared.
-        gc.collect()
-        gc.freeze()
+        collect_rarely()
         super().run()
 
     def init_processes(self) -> None:

@@ -1,10 +1,15 @@
 """Processes that serve: one that is told to stop stops, however young it is."""
 
+import gc
+import http.client
 import os
 import signal
 import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 
 import pytest
+from starlette.types import Send
 from uvicorn import Config
 
 from app.cli.supervisor import IS_FORKING, Supervisor, listening_sockets
@@ -17,15 +22,25 @@ pytestmark = pytest.mark.skipif(
 _PATIENCE_SECONDS = 20
 
 
+@contextmanager
+def supervised(app: object) -> Iterator[Supervisor]:
+    """One worker that has been started. The handlers of this process are put back at the end."""
+    before = {each: signal.getsignal(each) for each in signal.valid_signals() if each not in {9, 19}}
+    config = Config(app, lifespan="off", log_config=None, ws="none", timeout_graceful_shutdown=2)  # type: ignore[arg-type]
+    supervisor = Supervisor(config, listening_sockets("127.0.0.1", free_port(), 1))
+    try:
+        supervisor.init_processes()
+        yield supervisor
+    finally:
+        for each, handler in before.items():
+            if callable(handler) or handler is not None:
+                signal.signal(each, handler)
+
+
 @pytest.mark.parametrize("delay", [0, 0.02, 0.3])
 def test_a_worker_that_is_stopped_just_after_its_start_stops(delay: float) -> None:
     """A forked process begins with the handlers of the one that it was forked from, which would note the signal and go on."""
-    before = {each: signal.getsignal(each) for each in signal.valid_signals() if each not in {9, 19}}
-    config = Config(echo, lifespan="off", log_config=None, ws="none", timeout_graceful_shutdown=2)
-    sockets = listening_sockets("127.0.0.1", free_port(), 1)
-    supervisor = Supervisor(config, sockets)
-    try:
-        supervisor.init_processes()
+    with supervised(echo) as supervisor:
         (worker,) = supervisor.processes
         time.sleep(delay)
         began = time.monotonic()
@@ -36,10 +51,28 @@ def test_a_worker_that_is_stopped_just_after_its_start_stops(delay: float) -> No
         assert worker.pid is not None
         with pytest.raises(ProcessLookupError):
             os.kill(worker.pid, 0)
-    finally:
-        for each, handler in before.items():
-            if callable(handler) or handler is not None:
-                signal.signal(each, handler)
+
+
+async def collector(_scope: object, _receive: object, send: Send) -> None:
+    """Answer with how many objects make the collector look, and how many it never looks at."""
+    content = f"{gc.get_threshold()[0]} {gc.get_freeze_count()}".encode()
+    headers = [(b"content-length", str(len(content)).encode())]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": content})
+
+
+def test_a_worker_looks_for_garbage_seldom_and_not_where_there_is_none() -> None:
+    """One look at all that is imported, connected and waiting would hold up everybody who is served."""
+    with supervised(collector) as supervisor:
+        host, port = supervisor.sockets[0].getsockname()
+        connection = http.client.HTTPConnection(host, port, timeout=_PATIENCE_SECONDS)
+        with closing(connection):
+            connection.request("GET", "/")
+            threshold, frozen = map(int, connection.getresponse().read().split())
+        supervisor.terminate_all()
+        supervisor.join_all()
+    assert threshold > 10 * 700
+    assert frozen > 10_000
 
 
 def test_each_worker_has_a_socket_of_its_own_at_the_same_address() -> None:
