@@ -3,6 +3,7 @@
 Both are rows in the transaction of what they tell of. Measured within one process, with and without each, in turn.
 """
 
+import argparse
 import logging
 import os
 import sys
@@ -30,6 +31,7 @@ _CLIENT = Client(address=HOST, user_agent=None, request_id="0" * 32)
 
 def main() -> int:
     """Run the command; 1 stands for a cost above the bar."""
+    argparse.ArgumentParser(prog="python -m bench.costs", description=__doc__).parse_args()
     with (
         servers.scratch_directory() as scratch,
         servers.database(servers.POSTGRESQL, scratch=scratch, workers=1) as url,

@@ -12,7 +12,7 @@ LEGEND = (
     "req/s counts successes. Latencies in ms. CPU: µs of the server's processor time for each request. MB: memory\n"
     "(PSS) of all server processes, and of the largest worker. Floors, in the same round: raw Argon2id hashes/s for\n"
     "sign-in and register, else a bare ASGI callable (floor/s) and a plain FastAPI route (FastAPI/s); ratio: req/s over\n"
-    "the floor's. CPU x: how many times the processor time of a hash, or of the FastAPI route. README.md says more."
+    "the floor's. CPU x: how many times the processor time of a hash, or of the FastAPI route. bench/README.md says more."
 )
 
 
