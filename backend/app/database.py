@@ -17,7 +17,7 @@ from typing import Any, ClassVar, TypeVar
 import structlog
 from sqlalchemy import CursorResult, DateTime, Dialect, Executable, MetaData, Row, Select, TypeDecorator
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
-from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.orm import DeclarativeBase, SessionTransaction
 
 from app.auth.tokens import DeviceToken
 from app.config import Settings
@@ -141,6 +141,7 @@ class _Opening:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
         self._connection: AsyncConnection | None = None
+        self._transaction: SessionTransaction | None = None
         self.is_made = False
 
     @cached_property
@@ -150,9 +151,16 @@ class _Opening:
         return AsyncSession(self._engine, expire_on_commit=False)
 
     async def connection(self) -> AsyncConnection:
-        """The connection of the session's transaction. Asking the session for it each time takes 30 µs."""
-        if self._connection is None or self._connection.closed:
+        """The connection of the session's transaction. Asking the session for it each time takes 30 µs.
+
+        A savepoint begins when the session is asked for its connection, and a transaction that has failed ends there.
+        """
+        session = self.session.sync_session
+        transaction = session.get_transaction()
+        is_same = transaction is not None and transaction is self._transaction and transaction.is_active
+        if self._connection is None or not is_same or session.in_nested_transaction():
             self._connection = await self.session.connection()
+            self._transaction = session.get_transaction()
         return self._connection
 
 

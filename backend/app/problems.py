@@ -158,12 +158,20 @@ def _is_worth_a_line(error: AppException) -> bool:
 async def _on_http_exception(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
+    _forget_frames(error)
     if error.status_code in _BODILESS:
         return Response(status_code=error.status_code, headers=error.headers)
     refusal = _from_status(error)
     if isinstance(refusal, MethodNotAllowed):
         refusal.headers["Allow"] = ", ".join(sorted(_methods_of_path(request)))
     return _answer(request, refusal)
+
+
+def _forget_frames(error: BaseException | None) -> None:
+    """Let go of where an exception was raised: the framework's frame there holds it, in a circle with all that was sent."""
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__cause__
 
 
 def _methods_of_path(request: Request) -> set[str]:

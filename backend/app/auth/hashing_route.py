@@ -9,7 +9,7 @@ from fastapi.routing import APIRoute
 from starlette.types import Message, Receive
 
 from app.auth.dependencies import get_runtime
-from app.auth.passwords.pool import Place
+from app.auth.passwords.pool import CLIENT_GONE
 from app.auth.whole_bodies import read_parts, replaying
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
@@ -18,7 +18,7 @@ Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 class HashingRoute(APIRoute):
     """Refuses what could not be hashed in time, before its body is read: `APIRouter(route_class=HashingRoute)`.
 
-    A refusal then takes 32 µs of the processor, and a flood leaves the rest to those who were
+    A refusal then costs a tenth of what it costs in the middle of a sign-in, and a flood leaves the rest to those who were
     let in. Who has to wait for a thread and hangs up meanwhile is not hashed for. Raises `HashingBusy`.
     """
 
@@ -28,24 +28,25 @@ class HashingRoute(APIRoute):
 
         async def guarded(request: Request) -> Response:
             hashing = get_runtime(request).hashing
-            with hashing.place() as place:
-                return await (_watched(handle, request, place) if hashing.is_waited_for else handle(request))
+            hashing.check_capacity()
+            return await (_watched(handle, request) if hashing.is_waited_for else handle(request))
 
         return guarded
 
 
-async def _watched(handle: Handler, request: Request, place: Place) -> Response:
+async def _watched(handle: Handler, request: Request) -> Response:
     """Answer a request, and let the hashing threads know when its client has gone.
 
     Nothing is cancelled but the waiting: what a database has been asked is answered, and what has begun is finished.
     """
     parts = await read_parts(request.receive)
-    gone = place.gone = asyncio.ensure_future(_disconnected(request.receive))
+    gone = asyncio.ensure_future(_disconnected(request.receive))
+    token = CLIENT_GONE.set(gone)
     try:
         return await handle(Request(request.scope, replaying(parts, _nothing_more)))
     finally:
+        CLIENT_GONE.reset(token)
         gone.cancel()
-        place.gone = None
 
 
 async def _disconnected(receive: Receive) -> None:

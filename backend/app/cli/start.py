@@ -2,7 +2,7 @@
 
 import gc
 
-_LOOKS = 20_000, 20, 100
+_LOOKS = 5_000, 10, 10
 """How many more objects than before, how many looks at new ones, and how many at those that outlived one, until the next look."""
 
 

@@ -201,9 +201,10 @@ async def verified_password_hash(work: Work, hashing: HashingPool, *, user: Curr
 
     Raises `WrongPassword`, which the session's story keeps: its owner may not be the one who is guessing.
     """
-    hashing.check_capacity()
-    stored = await _stored_hash(work, user)
-    if not await hashing.verify(password, stored) or stored is None:
+    with hashing.place() as place:
+        stored = await _stored_hash(work, user)
+        matches = await hashing.verify(password, stored, place=place)
+    if not matches or stored is None:
         audit.refuse(work, AuditKind.USER_PASSWORD_REFUSED, **_by(user), cause=WrongPassword.code)
         await record_habit(work, user.session_id, kind=SessionEventKind.PASSWORD_REFUSED, once_per_address=False)
         raise WrongPassword

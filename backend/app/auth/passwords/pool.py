@@ -27,17 +27,16 @@ _MEMORY = 0.1
 """How much the latest hash counts for the guess of how long the next one takes."""
 
 
+CLIENT_GONE: ContextVar[asyncio.Future[None] | None] = ContextVar("client_gone", default=None)
+"""Ends when the client of this request has hung up. Whoever waits for a thread then gives the place to the next."""
+
+
 @dataclass(eq=False)
 class Place:
-    """What a request that was let in has in the queue, although it has nothing to hash yet."""
+    """What somebody has in the queue who has nothing to hash yet."""
 
     is_kept: bool = True
-    """Until its first hash takes the place."""
-    gone: asyncio.Future[None] | None = None
-    """Ends when its client has hung up. Whoever waits for a thread then gives the place to the next."""
-
-
-_PLACE: ContextVar[Place | None] = ContextVar("place", default=None)
+    """Until the first hash takes it, or it is given back."""
 
 
 class HashingPool:
@@ -62,14 +61,15 @@ class HashingPool:
         """Return the string to store for a password. Raises `HashingBusy` when the queue is full."""
         return await self._run(lambda: self._hasher.hash(password))
 
-    async def verify(self, password: str, stored: str | None) -> bool:
-        """Whether the password is the stored one, with equal work when there is none. Raises `HashingBusy`."""
-        return await self._run(lambda: self._hasher.verify(password, stored))
+    async def verify(self, password: str, stored: str | None, *, place: Place | None = None) -> bool:
+        """Whether the password is the stored one, with equal work when there is none.
+
+        Raises `HashingBusy` when the queue is full; not for a `place` of this pool that is still kept.
+        """
+        return await self._run(lambda: self._hasher.verify(password, stored), place)
 
     def check_capacity(self) -> None:
         """Raise `HashingBusy` when a hash would be refused now, so that the rest of the work need not begin."""
-        if _own_place():
-            return
         taken = self._in_flight + self._kept
         before = taken - self._threads + 1
         if taken >= self._capacity or before * self._each_seconds > self._wait_seconds * self._threads:
@@ -77,24 +77,23 @@ class HashingPool:
 
     @contextmanager
     def place(self) -> Iterator[Place]:
-        """Keep a place for a request whose hash is to come. Raises `HashingBusy`.
+        """Keep a place for a hash that needs a look at the database first. Raises `HashingBusy`.
 
-        Of a hundred that come at once nobody would be refused otherwise before each of them has asked the database.
+        Of a hundred that come at once nobody would be refused otherwise before each of them has looked. Take it when nothing
+        depends on the client any more: whoever sends the rest of a body slowly would hold it.
         """
         self.check_capacity()
         place = Place()
         self._kept += 1
-        token = _PLACE.set(place)
         try:
             yield place
         finally:
-            _PLACE.reset(token)
-            self._release(place)
+            self._give_back(place)
 
     @property
     def is_waited_for(self) -> bool:
-        """Whether whoever comes now, or has a place and nothing to hash yet, has to wait for a thread."""
-        return self._in_flight + self._kept - bool(_own_place()) >= self._threads
+        """Whether whoever comes now has to wait for a thread."""
+        return self._in_flight + self._kept >= self._threads
 
     def needs_rehash(self, stored: str) -> bool:
         """Whether a stored hash should be replaced at this sign-in. Costs nothing."""
@@ -104,21 +103,18 @@ class HashingPool:
         """Let running work end and start none that waits."""
         self._executor.shutdown(wait=False, cancel_futures=True)
 
-    async def _run(self, work: Callable[[], Result]) -> Result:
+    async def _run(self, work: Callable[[], Result], place: Place | None = None) -> Result:
         """Run one piece of work. A caller that is cancelled gives up its place in the queue, not a running thread's."""
-        self._enter()
+        self._enter(place)
         try:
             future = self._executor.submit(self._timed, work, time.monotonic())
         except RuntimeError:  # The pool has been closed.
             self._leave()
             raise
         future.add_done_callback(self._leave)
-        waiting, place = asyncio.wrap_future(future), _PLACE.get()
-        if place and place.gone:
-            either: list[asyncio.Future[Any]] = [waiting, place.gone]
-            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-            if not waiting.done() and future.cancel():
-                raise HashingBusy
+        waiting, gone = asyncio.wrap_future(future), CLIENT_GONE.get()
+        if gone is not None and not await _first_of(waiting, gone) and future.cancel():
+            raise HashingBusy
         return await waiting
 
     def _timed(self, work: Callable[[], Result], asked_at: float) -> Result:
@@ -134,15 +130,16 @@ class HashingPool:
             with self._lock:
                 self._each_seconds += (ended - began - self._each_seconds) * _MEMORY
 
-    def _enter(self) -> None:
+    def _enter(self, place: Place | None) -> None:
         with self._lock:
-            self.check_capacity()
-            if place := _own_place():
-                self._release(place)
+            if place and place.is_kept:
+                self._give_back(place)
+            else:
+                self.check_capacity()
             self._in_flight += 1
             self.computed += 1
 
-    def _release(self, place: Place) -> None:
+    def _give_back(self, place: Place) -> None:
         self._kept -= place.is_kept
         place.is_kept = False
 
@@ -151,10 +148,15 @@ class HashingPool:
             self._in_flight -= 1
 
 
-def _own_place() -> Place | None:
-    """Return the place of this request, if it has one that no hash has taken."""
-    place = _PLACE.get()
-    return place if place and place.is_kept else None
+async def _first_of(waiting: asyncio.Future[Any], gone: asyncio.Future[None]) -> bool:
+    """Wait for an answer or for its client to go, and return whether the answer is there."""
+    either: list[asyncio.Future[Any]] = [waiting, gone]
+    try:
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+    except asyncio.CancelledError:
+        waiting.cancel()
+        raise
+    return waiting.done()
 
 
 def _lower_priority() -> None:

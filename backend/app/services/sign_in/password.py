@@ -9,7 +9,7 @@ from sqlalchemy import bindparam, case, select, update
 from app.auth.assurance import PASSWORD
 from app.auth.emails import EmailInvalid, mask_email, parse_email
 from app.auth.passwords.hashing import MAXIMUM_LENGTH
-from app.auth.passwords.pool import HashingPool
+from app.auth.passwords.pool import HashingPool, Place
 from app.database import Reader, Work
 from app.driver import HotStatement
 from app.exceptions import InvalidCredentials
@@ -56,9 +56,9 @@ async def sign_in_with_password(
     the time of its own kind until its owner has signed in once. Raises `HashingBusy` under too much load, and what a
     gate raises. No connection is held while the hash is computed. A hash that is out of date is replaced on the way.
     """
-    hashing.check_capacity()
-    account = await _identify(work.read, credentials.email)
-    proved = await _prove(work, hashing, account, credentials)
+    with hashing.place() as place:
+        account = await _identify(work.read, credentials.email)
+        proved = await _prove(work, hashing, account, credentials, place)
     attempt = Attempt(
         user_id=proved.user_id,
         methods=(PASSWORD,),
@@ -77,11 +77,13 @@ async def _identify(read: Reader, email: str) -> _Account | None:
     return next(iter(await read.ask(_BY_ADDRESS, address.normal)), None)
 
 
-async def _prove(work: Work, hashing: HashingPool, account: _Account | None, credentials: Credentials) -> _Account:
+async def _prove(
+    work: Work, hashing: HashingPool, account: _Account | None, credentials: Credentials, place: Place
+) -> _Account:
     """Return the account whose password this is, or raise `InvalidCredentials`. Everybody takes the same time."""
     usable = len(credentials.password) <= MAXIMUM_LENGTH
     password = credentials.password if usable else ""
-    matches = await hashing.verify(password, account.password_hash if account else None)
+    matches = await hashing.verify(password, account.password_hash if account else None, place=place)
     if account is None or not matches or not usable or not account.is_active:
         about = audit.About(target_id=account.user_id if account else None, subject=mask_email(credentials.email))
         audit.refuse(work, AuditKind.SIGN_IN_FAILED, **about, cause=_cause(account, matches=matches))

@@ -118,11 +118,11 @@ async def _verified(
     work: Work, hashing: HashingPool, context: SignInContext, token: str | None, password: str
 ) -> str | None:
     """Return the hash that a password was found to match, or None, before the transaction begins."""
-    hashing.check_capacity()
-    mine = await find_pending(work, token=token, stage=Stage.SECOND_FACTOR, transport=context.transport)
-    row = await work.read.first(select(User.password_hash).where(User.id == mine.attempt.user_id))
-    stored: str | None = row.password_hash if row else None
-    return stored if await hashing.verify(password, stored) else None
+    with hashing.place() as place:
+        mine = await find_pending(work, token=token, stage=Stage.SECOND_FACTOR, transport=context.transport)
+        row = await work.read.first(select(User.password_hash).where(User.id == mine.attempt.user_id))
+        stored: str | None = row.password_hash if row else None
+        return stored if await hashing.verify(password, stored, place=place) else None
 
 
 async def _prove(work: Work, pending: Pending, answer: Answer, stored: str | None) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ import pytest
 
 import app
 from app.auth.passwords.hashing import PasswordHasher
-from app.auth.passwords.pool import HashingPool
+from app.auth.passwords.pool import CLIENT_GONE, HashingPool
 from app.exceptions import HashingBusy
 
 PASSWORD = "correct horse battery staple"
@@ -309,7 +309,7 @@ NICE_SERVER = """
 import asyncio, os
 import nacl.pwhash
 from app.auth.passwords.hashing import PasswordHasher
-from app.auth.passwords.pool import HashingPool
+from app.auth.passwords.pool import CLIENT_GONE, HashingPool
 
 hasher = PasswordHasher(memory_kib=8, iterations=1)
 os.nice(15)
@@ -354,3 +354,41 @@ async def test_who_has_waited_too_long_nevertheless_is_not_hashed_for(hasher: Pa
         await waiting
     assert len(gate.threads) == 1
     pool.close()
+
+
+async def test_a_place_counts_until_its_hash_does_and_is_given_back_without_one(pool: HashingPool, gate: Gate) -> None:
+    """PW-12"""
+    stored = await pool.hash(PASSWORD)
+    tasks = await occupy(pool, gate, 1)
+    with pool.place() as place:
+        with pool.place():
+            assert await is_full(pool)
+            with pytest.raises(HashingBusy), pool.place():
+                pass
+        # Whoever has a place is not refused, and takes no second one.
+        verifying = asyncio.create_task(pool.verify(PASSWORD, stored, place=place))
+        await settle()
+        assert not await is_full(pool)
+    assert not await is_full(pool)
+    tasks += [asyncio.create_task(pool._run(gate.hold))]
+    await settle()
+    assert await is_full(pool)
+    gate.opened.set()
+    await asyncio.gather(*tasks)
+    assert await verifying
+    assert not pool.is_waited_for
+
+
+async def test_who_is_cancelled_while_their_client_is_watched_is_not_hashed_for(pool: HashingPool, gate: Gate) -> None:
+    """PW-12"""
+    tasks = await occupy(pool, gate, 1)
+    token = CLIENT_GONE.set(asyncio.get_running_loop().create_future())
+    waiting = asyncio.create_task(pool._run(gate.hold))
+    CLIENT_GONE.reset(token)
+    await settle()
+    waiting.cancel()
+    await asyncio.wait([waiting])
+    gate.opened.set()
+    await asyncio.gather(*tasks)
+    await pool.hash(PASSWORD)
+    assert len(gate.threads) == 1
