@@ -121,8 +121,7 @@ def _options() -> argparse.Namespace:
 
 
 def _keys(text: str) -> list[str]:
-    titles = {item.title: item.key for item in MEASURES}
-    keys = [titles.get(name, name) for name in text.split(",")]
+    keys = text.split(",")
     if unknown := set(keys) - set(KEYS):
         raise argparse.ArgumentTypeError(f"unknown: {', '.join(sorted(unknown))}; known: {', '.join(KEYS)}")
     return keys

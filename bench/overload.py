@@ -41,7 +41,7 @@ _REST_SECONDS = 60
 _QUIET = 0.05
 """Seconds of processor time in one second: what idle event loops use."""
 _LONG_MS = 5000
-"""A sign-in that takes longer is counted apart: its user may have gone away."""
+"""A sign-in that takes longer is counted apart: so long, by default, may it wait for its hash."""
 
 
 @dataclass(frozen=True)

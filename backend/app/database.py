@@ -136,10 +136,11 @@ class Trace:
 
 
 class _Opening:
-    """Makes a database session when it is asked for: what needs none is spared it."""
+    """Makes a database session when it is first asked for. Many requests need none."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
+        # Remembered together: the one is valid while the session is in the other.
         self._connection: AsyncConnection | None = None
         self._transaction: SessionTransaction | None = None
         self.is_made = False
@@ -151,9 +152,10 @@ class _Opening:
         return AsyncSession(self._engine, expire_on_commit=False)
 
     async def connection(self) -> AsyncConnection:
-        """The connection of the session's transaction. Asking the session for it each time takes 30 µs.
+        """Return the connection of the session's transaction. Asking the session for it each time would take 30 µs.
 
-        A savepoint begins when the session is asked for its connection, and a transaction that has failed ends there.
+        It is asked all the same within a savepoint, which begins thereby, and after a failure. Raises `PendingRollbackError`
+        in a transaction that has failed.
         """
         session = self.session.sync_session
         transaction = session.get_transaction()
@@ -195,7 +197,8 @@ class Work:
 
         What somebody has added to `db` is written first, as there.
         """
-        if self.db.new or self.db.dirty or self.db.deleted:
+        session = self.db.sync_session
+        if session.new or session.dirty or session.deleted:
             await self.db.flush()
         return await (await self.opening.connection()).execute(statement, values)
 

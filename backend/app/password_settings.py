@@ -29,7 +29,8 @@ HashingWait = Annotated[
     Field(
         ge=0.1,
         le=60,
-        description="How long a sign-in may wait for a hashing thread; one that would wait longer is answered 503 at once.",
+        description="How long a sign-in may wait for a hashing thread, as guessed when it comes; one that would wait longer is "
+        "answered 503 at once.",
     ),
 ]
 HashingQueue = Annotated[

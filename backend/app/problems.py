@@ -158,7 +158,7 @@ def _is_worth_a_line(error: AppException) -> bool:
 async def _on_http_exception(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
-    _forget_frames(error)
+    _forget_frames(error.__cause__)
     if error.status_code in _BODILESS:
         return Response(status_code=error.status_code, headers=error.headers)
     refusal = _from_status(error)
@@ -167,11 +167,13 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
     return _answer(request, refusal)
 
 
-def _forget_frames(error: BaseException | None) -> None:
-    """Let go of where an exception was raised: the framework's frame there holds it, in a circle with all that was sent."""
-    while error is not None:
-        error.__traceback__ = None
-        error = error.__cause__
+def _forget_frames(cause: BaseException | None) -> None:
+    """Forget where the cause of a refusal was caught.
+
+    The framework's frame there holds the refusal, which holds its cause: a circle around all that the client had sent.
+    """
+    if cause is not None:
+        cause.__traceback__ = None
 
 
 def _methods_of_path(request: Request) -> set[str]:

@@ -16,8 +16,8 @@ class CallerRoute(APIRoute):
     """The route of an endpoint whose only parameter is `SignedIn`, and which returns the model that it is annotated with.
 
     For what is asked most often: `APIRouter(route_class=CallerRoute)`. It does what any route of such a signature does;
-    the framework's machinery took longer than the guard and the answer together. Raises `ValueError` for an endpoint of any other signature, and for another
-    status than 200.
+    the framework's machinery took longer than the guard and the answer together. Raises `ValueError` for an endpoint of any
+    other signature, and for another status than 200.
     """
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:

@@ -16,10 +16,11 @@ Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
 class HashingRoute(APIRoute):
-    """Refuses what could not be hashed in time, before its body is read: `APIRouter(route_class=HashingRoute)`.
+    """Refuses at the door while the queue is full, before a body is read: `APIRouter(route_class=HashingRoute)`.
 
     A refusal then costs a tenth of what it costs in the middle of a sign-in, and a flood leaves the rest to those who were
-    let in. Who has to wait for a thread and hangs up meanwhile is not hashed for. Raises `HashingBusy`.
+    let in; who comes through the door together with others is refused where a place is taken. Who finds others waiting and
+    hangs up meanwhile is not hashed for. Raises `HashingBusy`.
     """
 
     def get_route_handler(self) -> Handler:

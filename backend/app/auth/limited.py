@@ -14,6 +14,7 @@ from app.auth.actor import CurrentUser
 from app.auth.dependencies import FORM_TYPE, SignedIn, client_of, get_runtime
 from app.exceptions import (
     DatabaseUnavailable,
+    HashingBusy,
     InsufficientUserAuthentication,
     LimitsUnavailable,
     NewPasswordRefused,
@@ -72,7 +73,13 @@ class LimitGuard:
             raise
         try:
             yield
-        except (RequestValidationError, NewPasswordRefused, SecondFactorRequired, InsufficientUserAuthentication):
+        except (
+            RequestValidationError,
+            NewPasswordRefused,
+            SecondFactorRequired,
+            InsufficientUserAuthentication,
+            HashingBusy,
+        ):
             # No password and no code was looked at, or they were right: wrong second factors are counted where they are
             # asked for. Any other 422 may be an extension's "wrong".
             if not trier.is_unreadable:

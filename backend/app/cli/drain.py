@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from collections.abc import Callable
 
 from uvicorn import Config, Server
 from uvicorn.server import ServerState
@@ -26,9 +27,17 @@ class DrainState(ServerState):
 class DrainingServer(Server):
     """uvicorn's server, which closes idle connections at once when it stops; this one waits for what is on its way."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, *, on_start: Callable[[], None] | None = None) -> None:
+        """Prepare. `on_start` is called when everything has been made and the server listens."""
         super().__init__(config)
         self.server_state: ServerState = DrainState()
+        self._on_start = on_start
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to serve."""
+        await super().startup(sockets)
+        if self._on_start is not None:
+            self._on_start()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve for a moment more, each connection once, and then stop in uvicorn's good order."""

@@ -16,9 +16,9 @@ except ImportError:  # Windows has no such limit.
     resource = None  # type: ignore[assignment]
 
 from app.cli.drain import DrainingServer
+from app.cli.garbage import collect_rarely
 from app.cli.http_protocol import BoundedHttpProtocol
 from app.cli.schema import bring_up_to_date
-from app.cli.start import collect_rarely
 from app.cli.supervisor import Supervisor, listening_sockets
 from app.config import API_PREFIX, ConfigurationError, Settings
 from app.database import Database
@@ -81,8 +81,7 @@ def serve(
     if settings.worker_count > 1:
         Supervisor(config, listening_sockets(settings.HOST, settings.PORT, settings.worker_count)).run()
         return
-    collect_rarely()
-    server = DrainingServer(config)
+    server = DrainingServer(config, on_start=collect_rarely)
     with suppress(KeyboardInterrupt):
         server.run()
     if not server.started:

@@ -5,6 +5,7 @@ first takes the connections that wait, and one worker may have most of them. Wit
 forked workers share the memory of what was imported, once.
 """
 
+import gc
 import multiprocessing
 import signal
 import socket
@@ -21,7 +22,7 @@ from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors.multiprocess import Multiprocess, Process
 
 from app.cli.drain import DrainingServer
-from app.cli.start import collect_rarely
+from app.cli.garbage import collect_rarely
 
 IS_FORKING = sys.platform == "linux"
 """Elsewhere system libraries may hold locks that a forked process never sees released, and no kernel spreads connections."""
@@ -51,7 +52,7 @@ class Worker(Process):
     @property
     def server(self) -> Server:
         """The server, made in the process that runs it."""
-        self._server = self._server or DrainingServer(self.config)
+        self._server = self._server or DrainingServer(self.config, on_start=collect_rarely)
         return self._server
 
     def start(self) -> None:
@@ -72,7 +73,6 @@ class Worker(Process):
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
         for other in self._others:
             other.close()
-        collect_rarely()  # Where processes are not forked, this one knows nothing of it yet.
         super().target(sockets)
 
     def join(self) -> None:
@@ -110,7 +110,9 @@ class Supervisor(Multiprocess):
 
     def run(self) -> None:
         """Serve until somebody says stop."""
-        collect_rarely()
+        # What was imported lies still from here on: no collection visits it, so that its memory stays shared.
+        gc.collect()
+        gc.freeze()
         super().run()
 
     def init_processes(self) -> None:

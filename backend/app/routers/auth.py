@@ -138,7 +138,7 @@ async def refresh(body: RefreshRequest, request: Request) -> TokenResponse:
     The token before the current one gets the same successor for a short while, so two tabs or a lost answer do no
     harm. An older one ends the session: somebody else has a copy.
     """
-    # Not asked for in the signature: what is handed out there one by one takes longer than what is done here.
+    # Not dependencies of the signature: resolving them one by one takes longer than what is done here.
     runtime = get_runtime(request)
     presented = runtime.tokens.read_refresh(body.refresh_token)
     await runtime.tokens.check_can_sign()

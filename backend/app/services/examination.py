@@ -30,7 +30,7 @@ ADVISED_PASSWORD_LENGTH = 15
 _GOOGLE_CLIENT = ".apps.googleusercontent.com"
 """How every client id of Google's ends."""
 
-_HUGE_PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+HUGE_PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 """Where Linux says who gets memory in large pages, the choice in brackets: `always [madvise] never`."""
 
 
@@ -158,7 +158,7 @@ def _settings(settings: Settings) -> Iterator[Finding]:
         yield Finding("advice", "DOCS_ENABLED: the API document is public. Switch it off unless you mean it", "V13.4.5")
     if database_is_embedded(settings):
         yield Finding("advice", "DATABASE_URL is SQLite: one machine, one writer. PostgreSQL is meant for production")
-    yield from hashing_memory()
+    yield from hashing_memory(HUGE_PAGES)
     if not settings.TRUSTED_PROXIES:
         # It speaks http and users speak https to it, so something stands in between.
         yield Finding(
@@ -204,15 +204,16 @@ def _files(settings: Settings) -> Iterator[Finding]:
             )
 
 
-def hashing_memory(switch: Path = _HUGE_PAGES) -> Iterator[Finding]:
-    """Yield advice where each password is hashed in memory that the kernel hands out page by page: half of its time."""
+def hashing_memory(switch: Path) -> Iterator[Finding]:
+    """Yield advice where the kernel gives no large pages, with which a password is hashed about twice as fast."""
     try:
-        chosen = switch.read_text()
+        modes = switch.read_text()
     except OSError:  # Not Linux, or hidden by a sandbox.
         return
-    if "[always]" not in chosen:
+    if "[always]" not in modes:
         yield Finding(
             "advice",
-            f"transparent huge pages are not on: `echo always > {switch}` (as root; the whole machine) lets a password be "
-            "hashed in about half of the time. Databases on the same machine may advise against it; Redis does",
+            "transparent huge pages are not `always` on this machine. Where they are, hashing a password took half of the "
+            "time. It concerns every program of the host and takes more memory; some databases advise against it (Redis "
+            f"does). To try it until the next start of the machine, as root of the host: echo always > {switch}",
         )

@@ -69,11 +69,11 @@ async def connected(port: int) -> AsyncIterator[Client]:
 
 
 @asynccontextmanager
-async def serving() -> AsyncIterator[tuple[DrainingServer, int]]:
+async def serving(*, on_start: Callable[[], None] | None = None) -> AsyncIterator[tuple[DrainingServer, int]]:
     """Serve `echo` until the end of the block, at the latest, and yield the server and its port."""
     port = free_port()
     config = Config(echo, http=BoundedHttpProtocol, lifespan="off", log_config=None, ws="none", timeout_keep_alive=60)
-    server = DrainingServer(config)
+    server = DrainingServer(config, on_start=on_start)
     task = asyncio.create_task(server._serve(listening_sockets("127.0.0.1", port, 1)))
     await until(lambda: server.started)
     try:

@@ -10,6 +10,7 @@ from typer.testing import CliRunner, Result
 
 from app.cli.main import cli
 from app.runtime import Runtime
+from app.services import examination
 from app.services.examination import examine, hashing_memory
 from tests import misbehaving as fault
 from tests.conftest import SECRET, settings_for
@@ -140,13 +141,33 @@ async def test_who_plays_google_in_tests_is_asked_as_any_provider(database_url: 
 
 
 @pytest.mark.parametrize(
-    ("switch", "levels"), [("[always] madvise never", []), ("always [madvise] never", ["advice"]), (None, [])]
+    ("modes", "levels"),
+    [
+        ("[always] madvise never", []),
+        ("always [madvise] never", ["advice"]),
+        ("always madvise [never]", ["advice"]),
+        (None, []),
+    ],
 )
 def test_memory_that_comes_page_by_page_is_worth_an_advice(
-    tmp_path: Path, switch: str | None, levels: list[str]
+    tmp_path: Path, modes: str | None, levels: list[str]
 ) -> None:
     """Where the kernel says nothing about it, neither do we."""
-    enabled = tmp_path / "enabled"
-    if switch is not None:
-        enabled.write_text(switch)
-    assert [finding.level for finding in hashing_memory(enabled)] == levels
+    switch = tmp_path / "enabled"
+    if modes is not None:
+        switch.write_text(modes)
+    assert [finding.level for finding in hashing_memory(switch)] == levels
+
+
+async def test_in_production_the_memory_of_hashes_is_looked_at(
+    app: FastAPI, runtime: Runtime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    switch = tmp_path / "enabled"
+    switch.write_text("always [madvise] never")
+    monkeypatch.setattr(examination, "HUGE_PAGES", switch)
+    told = {}
+    for environment in ("development", "production"):
+        settings = runtime.settings.model_copy(update={"ENVIRONMENT": environment})
+        findings = await examine(settings, runtime.database, app.state.revisions)
+        told[environment] = any("huge pages" in finding.text for finding in findings)
+    assert told == {"development": False, "production": True}

@@ -54,3 +54,9 @@ async def test_a_connection_that_brings_nothing_more_is_closed() -> None:
     async with serving() as (server, port), with_clients(port, 1) as clients:
         await begin_to_stop(server)
         assert await clients[0].is_closed()
+
+
+async def test_what_is_to_happen_once_everything_is_made_happens_before_the_first_request() -> None:
+    heard: list[str] = []
+    async with serving(on_start=lambda: heard.append("started")) as (_, port), with_clients(port, 1):
+        assert heard == ["started"]

@@ -1,5 +1,6 @@
 """What limits do to whoever signs in, and to whoever guesses."""
 
+import asyncio
 from datetime import timedelta
 
 import httpx2
@@ -155,3 +156,24 @@ async def test_whoever_is_told_to_wait_costs_no_more(app: FastAPI, accounts: Acc
     runtime.hashing.close()
     assert await stranger.statuses(3, ada.email, PASSWORD) == [429] * 3
     assert await count(runtime, AuditEvent, failed) == FREE
+
+
+@pytest.mark.settings(LIMITS_ENABLED=True, LIMITS_STORAGE="database", HASHING_QUEUE=0)
+async def test_who_is_sent_away_because_others_sign_in_has_tried_nothing(app: FastAPI, accounts: Accounts) -> None:
+    """PW-12: no password was looked at."""
+    ada = await accounts.register()
+    statuses = await asyncio.gather(*(Guesser(app).statuses(1, ada.email, PASSWORD) for _ in range(FREE)))
+    assert {status for (status,) in statuses} == {200, 503}
+    assert await Guesser(app).statuses(FREE + 1, ada.email) == [401] * FREE + [429]
+
+
+@pytest.mark.settings(LIMITS_ENABLED=True, LIMITS_STORAGE="database", HASHING_QUEUE=0)
+async def test_whom_a_limit_refuses_takes_nobodys_place(app: FastAPI, accounts: Accounts) -> None:
+    """PW-12: else one client with many connections would keep everybody else from signing in."""
+    ada, stranger, owner = await accounts.register(), Guesser(app), Guesser(app, address="198.51.100.99")
+    grace = await accounts.register("grace@example.com")
+    await stranger.use_up(ada)
+    crowd = [stranger.sign_in(ada.email) for _ in range(20)]
+    *refused, let_in = await asyncio.gather(*crowd, owner.sign_in(grace.email, PASSWORD))
+    assert {answer.status_code for answer in refused} == {429}
+    assert let_in.status_code == 200

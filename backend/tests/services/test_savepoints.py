@@ -36,14 +36,21 @@ async def test_an_error_in_a_savepoint_ends_no_more_than_the_savepoint(runtime: 
 
 
 async def test_nothing_is_sent_in_a_transaction_that_has_failed(runtime: Runtime) -> None:
-    async def go_on() -> None:
-        async with runtime.database.begin(CLIENT) as work:
-            await work.execute(NOTHING)
-            work.db.add(AuditEvent())
-            with pytest.raises(SQLAlchemyError):
-                await work.db.flush()
+    async with runtime.database.begin(CLIENT) as work:
+        await work.execute(NOTHING)
+        work.db.add(AuditEvent())
+        with pytest.raises(SQLAlchemyError):
+            await work.db.flush()
+        with pytest.raises(PendingRollbackError):
             await audit.record(work, AuditKind.USER_CHANGED)
-
-    with pytest.raises(PendingRollbackError):
-        await go_on()
+        await work.db.rollback()
     assert await events_of(runtime) == 0
+
+
+async def test_what_follows_a_rollback_is_sent_in_the_transaction_after_it(runtime: Runtime) -> None:
+    async with runtime.database.begin(CLIENT) as work:
+        await audit.record(work, AuditKind.USER_CHANGED)
+        await work.db.rollback()
+        await work.db.execute(NOTHING)
+        await audit.record(work, AuditKind.USER_CHANGED)
+    assert await events_of(runtime) == 1

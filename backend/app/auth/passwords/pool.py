@@ -21,11 +21,10 @@ _NICENESS = 10
 """Hashing threads yield to the event loop: measured, this is what keeps other requests quick under load."""
 _FIRST_GUESS_SECONDS = 0.02
 _ROOM = 1.25
-"""How much longer than it was promised somebody waits who was let in: a guess is wrong by a little, and without room for that
-some of those let in waited for three seconds and were refused then."""
+"""How much longer than was guessed somebody waits who was let in. A guess is a little wrong: without room for that, some of
+those let in waited all the time and were refused then."""
 _MEMORY = 0.1
 """How much the latest hash counts for the guess of how long the next one takes."""
-
 
 CLIENT_GONE: ContextVar[asyncio.Future[None] | None] = ContextVar("client_gone", default=None)
 """Ends when the client of this request has hung up. Whoever waits for a thread then gives the place to the next."""
@@ -33,8 +32,9 @@ CLIENT_GONE: ContextVar[asyncio.Future[None] | None] = ContextVar("client_gone",
 
 @dataclass(eq=False)
 class Place:
-    """What somebody has in the queue who has nothing to hash yet."""
+    """What somebody has in the queue of a pool who has nothing to hash yet."""
 
+    pool: "HashingPool"
     is_kept: bool = True
     """Until the first hash takes it, or it is given back."""
 
@@ -43,7 +43,7 @@ class HashingPool:
     """Runs a `PasswordHasher` in threads of its own. Every hash that the application computes passes through here."""
 
     def __init__(self, hasher: PasswordHasher, *, threads: int, queue: int, wait_seconds: float = math.inf) -> None:
-        """Prepare. At most `queue` wait, and nobody longer than `wait_seconds` until the work begins."""
+        """Prepare. At most `queue` wait, and nobody of whom it is clear at once that it would be longer than `wait_seconds`."""
         self._hasher = hasher
         self._threads = threads
         self._capacity = threads + queue
@@ -53,7 +53,7 @@ class HashingPool:
         self._lock = threading.Lock()
         self._thread = threading.local()
         self._in_flight = 0
-        self._kept = 0
+        self._kept = 0  # Touched by the event loop alone.
         self.computed = 0
         """How many pieces of work were taken on so far, by `hash` and `verify` together: one for each hash."""
 
@@ -64,7 +64,7 @@ class HashingPool:
     async def verify(self, password: str, stored: str | None, *, place: Place | None = None) -> bool:
         """Whether the password is the stored one, with equal work when there is none.
 
-        Raises `HashingBusy` when the queue is full; not for a `place` of this pool that is still kept.
+        Raises `HashingBusy` when the queue is full, but for who has a `place` in it, and after too long a wait.
         """
         return await self._run(lambda: self._hasher.verify(password, stored), place)
 
@@ -79,11 +79,11 @@ class HashingPool:
     def place(self) -> Iterator[Place]:
         """Keep a place for a hash that needs a look at the database first. Raises `HashingBusy`.
 
-        Of a hundred that come at once nobody would be refused otherwise before each of them has looked. Take it when nothing
-        depends on the client any more: whoever sends the rest of a body slowly would hold it.
+        Of a hundred that come at once, only those who have one look. Take it when nothing depends on the client any more:
+        whoever sends a body slowly would hold it. While the database is slow, places are held for as long as it takes.
         """
         self.check_capacity()
-        place = Place()
+        place = Place(self)
         self._kept += 1
         try:
             yield place
@@ -132,7 +132,7 @@ class HashingPool:
 
     def _enter(self, place: Place | None) -> None:
         with self._lock:
-            if place and place.is_kept:
+            if place is not None and place.is_kept and place.pool is self:
                 self._give_back(place)
             else:
                 self.check_capacity()
@@ -140,8 +140,9 @@ class HashingPool:
             self.computed += 1
 
     def _give_back(self, place: Place) -> None:
-        self._kept -= place.is_kept
-        place.is_kept = False
+        if place.is_kept:
+            place.is_kept = False
+            self._kept -= 1
 
     def _leave(self, _: Future[Result] | None = None) -> None:
         with self._lock:

@@ -12,7 +12,7 @@ from app.auth.passwords.hashing import MAXIMUM_LENGTH
 from app.auth.passwords.pool import HashingPool, Place
 from app.database import Reader, Work
 from app.driver import HotStatement
-from app.exceptions import InvalidCredentials
+from app.exceptions import HashingBusy, InvalidCredentials
 from app.models import AuditKind, User
 from app.models.role import ORDINARY
 from app.services import audit
@@ -105,10 +105,15 @@ def _cause(account: _Account | None, *, matches: bool) -> str:
 async def _move_up(work: Work, hashing: HashingPool, account: _Account, password: str) -> str:
     """Replace an old hash by one of today, and return what stands in the account now, whose row is locked from here on.
 
+    Under too much load the old one stays, and nothing is locked: whose password is right comes in all the same.
     A password change that committed meanwhile is seen here. Only when another sign-in has moved the same hash up at this
     moment is the password verified once more, against the new one. Raises `InvalidCredentials`.
     """
-    stored, fresh = account.password_hash, await hashing.hash(password)
+    stored = account.password_hash or ""
+    try:
+        fresh = await hashing.hash(password)
+    except HashingBusy:  # The next sign-in will move it up.
+        return stored
     moved = case((User.password_hash == stored, fresh), else_=User.password_hash)
     statement = (
         update(User)

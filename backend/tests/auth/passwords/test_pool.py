@@ -309,7 +309,7 @@ NICE_SERVER = """
 import asyncio, os
 import nacl.pwhash
 from app.auth.passwords.hashing import PasswordHasher
-from app.auth.passwords.pool import CLIENT_GONE, HashingPool
+from app.auth.passwords.pool import HashingPool
 
 hasher = PasswordHasher(memory_kib=8, iterations=1)
 os.nice(15)
@@ -365,9 +365,11 @@ async def test_a_place_counts_until_its_hash_does_and_is_given_back_without_one(
             assert await is_full(pool)
             with pytest.raises(HashingBusy), pool.place():
                 pass
-        # Whoever has a place is not refused, and takes no second one.
-        verifying = asyncio.create_task(pool.verify(PASSWORD, stored, place=place))
-        await settle()
+            # Whoever has a place is not refused, and takes no second one.
+            verifying = asyncio.create_task(pool.verify(PASSWORD, stored, place=place))
+            await settle()
+            assert not verifying.done()
+            assert await is_full(pool)
         assert not await is_full(pool)
     assert not await is_full(pool)
     tasks += [asyncio.create_task(pool._run(gate.hold))]
@@ -392,3 +394,16 @@ async def test_who_is_cancelled_while_their_client_is_watched_is_not_hashed_for(
     await asyncio.gather(*tasks)
     await pool.hash(PASSWORD)
     assert len(gate.threads) == 1
+
+
+async def test_a_place_in_one_pool_is_none_in_another(pool: HashingPool, hasher: PasswordHasher, gate: Gate) -> None:
+    other = HashingPool(hasher, threads=1, queue=0)
+    tasks = await occupy(pool, gate, 3)
+    with other.place() as place:
+        with pytest.raises(HashingBusy):
+            await pool.verify(PASSWORD, None, place=place)
+        assert other._kept == 1
+    assert other._kept == 0
+    gate.opened.set()
+    await asyncio.gather(*tasks)
+    other.close()
