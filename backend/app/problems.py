@@ -34,6 +34,8 @@ RENDERER = "ostiary.problem_renderer"
 _LONGEST_POINTER = 120
 _MOST_FIELD_PROBLEMS = 20
 _UNREADABLE = ("There was an error parsing the body", UNREADABLE_BODY)
+_TOO_LARGE = "Content Too Large"
+"""How the framework calls 413 (RFC 9110, section 15.5.14). Python does from 3.13 on."""
 _UNREADABLE_FORM = (
     "Too many f",
     "Field exceeded",
@@ -197,7 +199,7 @@ def _from_status(error: HTTPException) -> AppException:
     """Return our exception for one that the framework, or an extension, raised as a bare status with a text."""
     refusal = _of_status(error)
     detail: object = error.detail  # FastAPI lets an extension pass anything.
-    unsaid = {refusal.title, _standard_phrase(error.status_code), *_UNREADABLE}
+    unsaid = {refusal.title, _standard_phrase(error.status_code), _TOO_LARGE, *_UNREADABLE}
     if isinstance(detail, str) and detail not in unsaid and error.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
         refusal.message = detail
     refusal.headers.update(error.headers or {})

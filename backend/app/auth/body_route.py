@@ -9,7 +9,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.auth.caller_route import given_by_framework, send_json
+from app.auth.caller_route import from_the_head, given_by_framework, send_json
 from app.auth.dependencies import PublicGuard
 from app.auth.whole_bodies import read_parts, replaying
 
@@ -43,12 +43,7 @@ class BodyRoute(APIRoute):
     def _names(self) -> tuple[str, str]:
         """Return what the endpoint calls its body, and the request."""
         dependant = self.dependant
-        others: list[object] = [
-            *dependant.path_params,
-            *dependant.query_params,
-            *dependant.header_params,
-            *dependant.cookie_params,
-        ]
+        others = from_the_head(dependant)
         guards = [child.call for child in dependant.dependencies]
         is_public = bool(guards) and all(isinstance(guard, PublicGuard) for guard in guards)
         request_name = dependant.request_param_name

@@ -36,19 +36,9 @@ class CallerRoute(APIRoute):
     def _guard(self) -> tuple[str, SignedInGuard]:
         """Return the parameter of the endpoint, and who decides what it is."""
         dependant = self.dependant
-        others: list[object] = [
-            *dependant.path_params,
-            *dependant.query_params,
-            *dependant.header_params,
-            *dependant.cookie_params,
-        ]
-        others += [
-            *dependant.body_params,
-            *given_by_framework(dependant),
-            *([self.status_code] if self.status_code else []),
-        ]
+        others = [*from_the_head(dependant), *dependant.body_params, *given_by_framework(dependant)]
         children = [(child.name, child.call) for child in dependant.dependencies]
-        if others or len(children) != 1 or self.response_model is None:
+        if others or self.status_code or len(children) != 1 or self.response_model is None:
             raise ValueError(f"{self.path} asks for more than its caller, or does not say what it returns")
         name, guard = children[0]
         if name is None or not isinstance(guard, SignedInGuard) or type(guard).__call__ is not SignedInGuard.__call__:
@@ -61,6 +51,12 @@ async def send_json(content: bytes, send: Send) -> None:
     headers = [(b"content-length", b"%d" % len(content)), (b"content-type", b"application/json")]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": content})
+
+
+def from_the_head(dependant: Dependant) -> list[object]:
+    """Return what an endpoint takes from the path, the query and the headers by itself."""
+    fields = dependant.path_params, dependant.query_params, dependant.header_params, dependant.cookie_params
+    return [field for each in fields for field in each]
 
 
 def given_by_framework(dependant: Dependant) -> list[str]:

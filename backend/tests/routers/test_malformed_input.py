@@ -276,7 +276,8 @@ async def test_a_body_that_grows_past_the_limit_is_refused(routes: list[Route]) 
             yield b"a" * 1000
 
     for route in routes:
-        problem_of(await route.send(endless()), 413, "BODY_TOO_LARGE")
+        problem = problem_of(await route.send(endless()), 413, "BODY_TOO_LARGE")
+        assert problem["detail"] == problem["title"]
 
 
 async def test_a_body_in_another_content_type_is_refused(routes: list[Route]) -> None:
